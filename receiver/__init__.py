@@ -1,0 +1,1 @@
+"""What Alertmanager calls: POST /alerts, and everything that follows from it."""

@@ -1,0 +1,1 @@
+"""What a person, or the runner on the host, does at the machine: sermon-recovery."""

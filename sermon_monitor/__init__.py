@@ -1,0 +1,1 @@
+"""The command line and the process: reads settings, wires the rest, starts, stops."""

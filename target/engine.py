@@ -1,0 +1,235 @@
+"""The one place that talks to the Docker Engine: what runs, restart, images.
+
+Calls block for at most ``timeout`` seconds each; asyncio code runs them in a thread. Streams
+(events, logs) are in engine_stream.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+import docker
+import docker.errors
+import requests
+
+from target.times import parse_engine_time
+
+KNOWN_GOOD = "sermon-monitor/known-good"
+"""Repository of the local tags that keep a way back from ``docker image prune``."""
+COMPOSE_SERVICE = "com.docker.compose.service"
+COMPOSE_PROJECT = "com.docker.compose.project"
+REVISION = "org.opencontainers.image.revision"
+VERSION = "org.opencontainers.image.version"
+
+Result = TypeVar("Result")
+
+
+class EngineError(Exception):
+    """The Engine cannot be reached, or refused. ``missing`` when it does not know the thing asked for."""
+
+    def __init__(self, words: str, *, missing: bool = False) -> None:
+        super().__init__(words)
+        self.missing = missing
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container as the Engine's inspect tells it."""
+
+    id: str
+    name: str
+    image: str
+    """What it was created from, as written: a tag, a digest or an id."""
+    image_id: str
+    state: str
+    """created, running, paused, restarting, removing, exited or dead."""
+    health: str | None
+    """starting, healthy, unhealthy; None without a healthcheck."""
+    exit_code: int
+    oom_killed: bool
+    restart_count: int
+    pid: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    tty: bool
+    log_path: str
+    restart_policy: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def service(self) -> str:
+        """The compose service, or the container's name where compose did not make it."""
+        return self.labels.get(COMPOSE_SERVICE) or self.name
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+
+@dataclass(frozen=True)
+class Image:
+    """One local image."""
+
+    id: str
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]
+    revision: str
+    version: str
+
+
+class Engine:
+    """A connection to one Engine. Every method raises EngineError with words fit for a person."""
+
+    def __init__(self, host: str | None = None, timeout: float = 5.0) -> None:
+        """``host`` as in DOCKER_HOST (unix://, tcp://); None is the usual socket. Nothing is contacted yet."""
+        self.host = host or "unix:///var/run/docker.sock"
+        self.timeout = timeout
+        self._client: docker.DockerClient | None = None
+
+    def ping(self) -> None:
+        self._call("ping", lambda client: client.ping())
+
+    def version(self) -> Mapping[str, Any]:
+        """The Engine's own ``/version`` answer."""
+        answer: Mapping[str, Any] = self._call("version", lambda client: client.version())
+        return answer
+
+    def info(self) -> Mapping[str, Any]:
+        """The Engine's own ``/info`` answer (CgroupDriver, CgroupVersion, …)."""
+        answer: Mapping[str, Any] = self._call("info", lambda client: client.info())
+        return answer
+
+    def containers(self) -> list[Container]:
+        """All containers, stopped ones included. One that vanishes while being read is left out."""
+        listed = self._call("list of containers", lambda client: client.api.containers(all=True))
+        found = []
+        for row in listed:
+            try:
+                found.append(self.container(row["Id"]))
+            except EngineError as error:
+                if not error.missing:
+                    raise
+        return found
+
+    def container(self, name_or_id: str) -> Container:
+        return _container(
+            self._call(
+                f"inspect of {name_or_id[:64]}",
+                lambda client: client.api.inspect_container(name_or_id),
+            )
+        )
+
+    def restart(self, container_id: str, stop_timeout: int = 10) -> None:
+        """Stop (SIGTERM, after ``stop_timeout`` seconds SIGKILL) and start; a stopped container is started."""
+        self._call(
+            "restart",
+            lambda client: client.api.restart(container_id, timeout=stop_timeout),
+            stop_timeout + 20,
+        )
+
+    def image(self, reference: str) -> Image:
+        """A local image by tag, digest or id. Raises EngineError(missing=True) where there is none."""
+        return _image(
+            self._call(
+                f"inspect of image {reference}", lambda client: client.api.inspect_image(reference)
+            )
+        )
+
+    def pull(self, reference: str, timeout: float = 900.0) -> Image:
+        """Bring an image here; ``reference`` is ``repo:tag`` or ``repo@sha256:…``."""
+        self._call(f"pull of {reference}", lambda client: client.images.pull(reference), timeout)
+        return self.image(reference)
+
+    def tag(self, image_id: str, repository: str, tag: str) -> None:
+        self._call(
+            f"tag {repository}:{tag}", lambda client: client.api.tag(image_id, repository, tag)
+        )
+
+    def untag(self, reference: str) -> None:
+        """Remove one tag; the image's layers stay while anything else names or uses them."""
+        self._call(
+            f"untag {reference}", lambda client: client.api.remove_image(reference, noprune=True)
+        )
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _call(
+        self, what: str, ask: Callable[[Any], Result], timeout: float | None = None
+    ) -> Result:
+        try:
+            if timeout is not None and timeout > self.timeout:
+                # A pull or a restart takes its time; its own client keeps the short deadline of the others.
+                client = docker.DockerClient(
+                    base_url=self.host, version="auto", timeout=int(timeout)
+                )
+                try:
+                    return ask(client)
+                finally:
+                    client.close()
+            if self._client is None:
+                self._client = docker.DockerClient(
+                    base_url=self.host, version="auto", timeout=int(max(1, self.timeout))
+                )
+            return ask(self._client)
+        except docker.errors.NotFound as error:
+            raise EngineError(f"{what}: {error.explanation or error}", missing=True) from error
+        except docker.errors.APIError as error:
+            raise EngineError(
+                f"{what}: the Engine refused: {error.explanation or error}"
+            ) from error
+        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+            raise EngineError(
+                f"{what}: the Engine at {self.host} does not answer ({type(error).__name__})"
+            ) from error
+
+
+def _container(raw: Mapping[str, Any]) -> Container:
+    try:
+        state, config = raw["State"], raw["Config"]
+        return Container(
+            id=raw["Id"],
+            name=raw["Name"].lstrip("/"),
+            image=config["Image"],
+            image_id=raw["Image"],
+            state=state["Status"],
+            health=(state.get("Health") or {}).get("Status"),
+            exit_code=int(state.get("ExitCode") or 0),
+            oom_killed=bool(state.get("OOMKilled")),
+            restart_count=int(raw.get("RestartCount") or 0),
+            pid=int(state.get("Pid") or 0),
+            created_at=parse_engine_time(raw["Created"]) or datetime.fromtimestamp(0).astimezone(),
+            started_at=parse_engine_time(state.get("StartedAt") or ""),
+            finished_at=parse_engine_time(state.get("FinishedAt") or ""),
+            tty=bool(config.get("Tty")),
+            log_path=raw.get("LogPath") or "",
+            restart_policy=((raw.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name")
+            or "no",
+            labels=dict(config.get("Labels") or {}),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EngineError(
+            f"the Engine's answer about a container cannot be read: {error!r}"
+        ) from error
+
+
+def _image(raw: Mapping[str, Any]) -> Image:
+    try:
+        labels = (raw.get("Config") or {}).get("Labels") or {}
+        return Image(
+            id=raw["Id"],
+            tags=tuple(raw.get("RepoTags") or ()),
+            digests=tuple(raw.get("RepoDigests") or ()),
+            revision=str(labels.get(REVISION, "")),
+            version=str(labels.get(VERSION, "")),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise EngineError(
+            f"the Engine's answer about an image cannot be read: {error!r}"
+        ) from error

@@ -1,0 +1,64 @@
+"""Ask a URL for its health: one probe, one result, with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+
+import aiohttp
+
+USER_AGENT = "sermon-monitor (https://github.com/White-Plains-Gospel-Chapel/sermon-monitor)"
+REASONS = ("refused", "timeout", "dns", "tls", "status", "body", "error")
+"""Every reason a probe can fail for, in the order of the request's life; ``error`` is none of the others."""
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """``reason`` is None when the answer was 2xx in time, else one of REASONS with ``detail`` in words."""
+
+    url: str
+    duration_seconds: float
+    status: int | None
+    reason: str | None
+    detail: str
+
+    @property
+    def healthy(self) -> bool:
+        return self.reason is None
+
+
+async def probe(
+    session: aiohttp.ClientSession, url: str, timeout_seconds: float = 10.0
+) -> ProbeResult:
+    """GET ``url`` and read at most 64 KiB of the answer within ``timeout_seconds``. Never raises for an unhealthy target."""
+    began = time.monotonic()
+    status: int | None = None
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            async with session.get(
+                url, allow_redirects=False, headers={"User-Agent": USER_AGENT}
+            ) as answer:
+                status = answer.status
+                await answer.content.read(64 * 1024)
+        reason = None if 200 <= status < 300 else "status"
+        detail = f"HTTP {status}"
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        reason, detail = _failure(error), f"{type(error).__name__}: {error}"[:200]
+    return ProbeResult(url, time.monotonic() - began, status, reason, detail)
+
+
+def _failure(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, aiohttp.ClientConnectorDNSError | socket.gaierror):
+        return "dns"
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        return "tls"
+    if isinstance(error, aiohttp.ClientConnectorError | ConnectionError):
+        return "refused"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "body"
+    return "error"

@@ -1,0 +1,218 @@
+"""Where the deployment is, and how any room reads its settings.
+
+Settings come from the environment and from KEY=VALUE lines in one file; the environment wins; an
+empty value means unset; NAME_FILE reads NAME from a file. They are read once, at the edge.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SecretStr,
+    ValidationError,
+)
+from pydantic.fields import FieldInfo
+
+from target.durations import Duration, parse_duration
+
+MAX_FILE_BYTES = 64 * 1024
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. ``problems`` has one line for each, fit to be shown."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def _http_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+        raise ValueError(
+            "allowed: http://HOST[:PORT][/PATH] or https://…, without user, query or fragment"
+        )
+    return value.rstrip("/")
+
+
+def _path(value: str) -> str:
+    if not re.fullmatch(r"/[^\s]*", value):
+        raise ValueError("allowed: a path that begins with /")
+    return value
+
+
+def _regex(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as problem:
+        raise ValueError(f"allowed: a regular expression ({problem})") from problem
+    return value
+
+
+def _names(value: object) -> object:
+    return tuple(re.split(r"[,\s]+", value.strip())) if isinstance(value, str) else value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+UrlPath = Annotated[str, AfterValidator(_path)]
+Regex = Annotated[str, AfterValidator(_regex)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+
+
+def default_state_dir() -> Path:
+    """``/var/lib/sermon-monitor`` where it may be written (root, our container), else the user's own state directory."""
+    system = Path("/var/lib/sermon-monitor")
+    if os.geteuid() == 0 or os.access(system, os.W_OK):
+        return system
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "sermon-monitor"
+
+
+class Room(BaseModel):
+    """Base of every settings model: a field ``app_url`` is the variable ``APP_URL``."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, alias_generator=str.upper
+    )
+
+
+class DeploymentSettings(Room):
+    """Where the Sermon Uploader is and what belongs to it."""
+
+    app_url: HttpUrl = "http://127.0.0.1:8000"
+    app_health_path: UrlPath = "/api/health"
+    minio_url: HttpUrl = "http://127.0.0.1:9000"
+    minio_health_path: UrlPath = "/minio/health/live"
+    app_containers: Regex = ".*sermon-uploader.*"
+    app_service: Names = ("sermon-uploader-backend", "sermon-uploader", "backend")
+    minio_service: Names = ("sermon-uploader-minio", "minio")
+    compose_project_dir: Path = Path("/opt/sermon-uploader")
+    compose_file: Path | None = None
+    backup_dir: Path = Path("/opt/sermon-uploader-backups")
+    docker_host: str | None = None
+    state_dir: Path = default_state_dir()
+    good_after: Duration = parse_duration("15m")
+    log_dir: Path | None = None
+
+
+Model = TypeVar("Model", bound=Room)
+
+
+def parse_settings_file(text: str, name: str = "settings file") -> dict[str, str]:
+    """KEY=VALUE lines with a shell's quotes and comments, as the guide's health-monitor.conf has them.
+
+    Nothing is expanded or run. Raises SettingsError with the number of each line that cannot be read.
+    """
+    values: dict[str, str] = {}
+    problems: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError as problem:
+            problems.append(f"{name}:{number}: {problem}".lower())
+            continue
+        if words[:1] == ["export"]:
+            words = words[1:]
+        if not words:
+            continue
+        key, equals, value = words[0].partition("=")
+        if len(words) > 1 or not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+            problems.append(
+                f"{name}:{number}: allowed: KEY=VALUE, with quotes around a value that has spaces"
+            )
+        else:
+            values[key] = value
+    if problems:
+        raise SettingsError(problems)
+    return values
+
+
+def read_settings(
+    model: type[Model],
+    environ: Mapping[str, str],
+    config: Path | None = None,
+    *,
+    strict: bool = True,
+) -> Model:
+    """Read ``model`` from the environment and, beneath it, from the file ``config``.
+
+    ``strict`` refuses keys of the file that ``model`` does not know; a tool that needs only a part
+    of a shared file passes False. Raises SettingsError with one line a problem; no line holds a secret.
+    """
+    fields = {name.upper(): info for name, info in model.model_fields.items()}
+    in_file = _read_file(config) if config else {}
+    problems = [
+        f"{key}: not a setting (in {config}); docs/settings.md lists them"
+        for key in in_file
+        if strict and key.removesuffix("_FILE") not in fields
+    ]
+    values: dict[str, str] = {}
+    for name in fields:
+        value, problem = _value(name, environ, in_file)
+        if problem:
+            problems.append(problem)
+        elif value:
+            values[name] = value
+    if not problems:
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            problems = [_problem(dict(item), fields) for item in error.errors()]
+    raise SettingsError(problems)
+
+
+def _read_file(config: Path) -> dict[str, str]:
+    return parse_settings_file(_text(config, "the settings file"), str(config))
+
+
+def _text(path: Path, what: str) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise SettingsError([f"{path}: {what} is larger than {MAX_FILE_BYTES} bytes"])
+        return content.decode()
+    except OSError as problem:
+        raise SettingsError([f"{path}: {what} cannot be read: {problem.strerror}"]) from problem
+    except UnicodeDecodeError as problem:
+        raise SettingsError([f"{path}: {what} is not UTF-8 text"]) from problem
+
+
+def _value(
+    name: str, environ: Mapping[str, str], in_file: Mapping[str, str]
+) -> tuple[str, str | None]:
+    """The value of ``name`` (empty: unset) and what is wrong with it. The environment wins, then the file."""
+    for source in (environ, in_file):
+        if source.get(name):
+            return source[name], None
+        if path := source.get(f"{name}_FILE"):
+            try:
+                return _text(Path(path), f"the file of {name}_FILE").strip(), None
+            except SettingsError as error:
+                return "", f"{name}_FILE: {error.problems[0]}"
+    return "", None
+
+
+def _problem(error: dict[str, Any], fields: Mapping[str, FieldInfo]) -> str:
+    words = str(error["msg"]).removeprefix("Value error, ")
+    if not error["loc"]:
+        return words
+    name = str(error["loc"][0]).upper()
+    shown = repr(error.get("input"))[:80]
+    if "SecretStr" in str(fields[name].annotation):
+        shown = "(hidden)"
+    return f"{name}={shown}: {words}"
+
+
+def secret(value: SecretStr | None) -> str | None:
+    """The text of a secret, at the one place that needs it."""
+    return value.get_secret_value() if value else None
