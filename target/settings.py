@@ -44,6 +44,13 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _address(value: str) -> str:
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):(\d{1,5})", value)
+    if not match or int(match[2]) > 65535:
+        raise ValueError("allowed: HOST:PORT, for instance 127.0.0.1:10980")
+    return value
+
+
 def _path(value: str) -> str:
     if not re.fullmatch(r"/[^\s]*", value):
         raise ValueError("allowed: a path that begins with /")
@@ -63,9 +70,22 @@ def _names(value: object) -> object:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Address = Annotated[str, AfterValidator(_address)]
 UrlPath = Annotated[str, AfterValidator(_path)]
 Regex = Annotated[str, AfterValidator(_regex)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """``127.0.0.1:5001`` as host and port; an empty host is every interface."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - written so by whoever set it
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    host, _ = split_address(address)
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def default_state_dir() -> Path:

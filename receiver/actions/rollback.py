@@ -1,0 +1,281 @@
+"""The rollback: dispatched once, followed to its end, believed only when the version runs and is well.
+
+Phases: dispatching -> following, or -> searching where nobody knows whether GitHub took the
+dispatch; following -> verifying once the run succeeded. A dispatch is never sent a second time
+unless the first certainly was not received.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from receiver.actions import Progress
+from receiver.actions.github import GitHub, Run
+from receiver.delivery import DeliveryError
+from receiver.gates import Confirmation
+from receiver.policy import Timing
+from receiver.records import Step
+from receiver.situation import History, Lookout
+from target import roles
+from target.engine import EngineError
+from target.times import parse_rfc3339
+
+_WAITING = {"queued", "requested", "pending", "waiting"}
+_BY_HAND = "on the host, type: sermon-recovery rollback"
+
+
+class Rollback:
+    """Goes back to the last known good version by GitHub's workflow."""
+
+    name = "rollback"
+
+    def __init__(self, github: GitHub | None, lookout: Lookout, timing: Timing) -> None:
+        self._github = github
+        self._lookout = lookout
+        self._timing = timing
+
+    async def prepare(
+        self, step: Step, history: History, now: datetime
+    ) -> tuple[str, dict[str, Any]]:
+        """Fix the target and the correlation id: after this they never change. Raises EngineError."""
+        found = await self._lookout.target(await self._lookout.confirmer.containers())
+        if found.release is None or found.running is None:
+            raise EngineError(found.words)
+        release, expires = found.release, now + self._timing.queue_deadline
+        correlation = f"sm-{step.incident_id}-{uuid.uuid4().hex[:12]}"
+        inputs = {
+            "rollback_type": "previous_version",
+            "target_commit": release.revision,
+            "reason": f"{step.alert}: incident {step.incident_id} of {history.incident.service}",
+            "force_rollback": "true",  # the gate "confirmed" has passed: we have seen it broken ourselves
+            "correlation_id": correlation,
+            "expires_at": _text(expires),
+            "target_image": release.digest,
+        }
+        return "dispatching", {
+            "inputs": inputs,
+            "correlation_id": correlation,
+            "expires_at": _text(expires),
+            "target": {
+                "image_id": release.image_id,
+                "title": release.title,
+                "revision": release.revision,
+                "digest": release.digest,
+            },
+            "from": found.running.image,
+        }
+
+    async def advance(self, step: Step, history: History, now: datetime) -> Progress:
+        if self._github is None:
+            return _failed(step, f"GITHUB_TOKEN and GITHUB_REPO are not set any more; {_BY_HAND}")
+        match step.phase:
+            case "dispatching":
+                return await self._dispatch(self._github, step, now)
+            case "searching":
+                return await self._search(self._github, step, now)
+            case "following":
+                return await self._follow(self._github, step, now)
+            case _:
+                return await self._verify(step, history, now)
+
+    async def _dispatch(self, github: GitHub, step: Step, now: datetime) -> Progress:
+        if now >= _expiry(step):
+            return _failed(step, f"GitHub could not be reached in time: {step.words}; {_BY_HAND}")
+        try:
+            answer = await github.dispatch(step.detail["inputs"])
+        except DeliveryError as error:
+            return self._not_dispatched(step, error, now)
+        detail = {**step.detail, "url": answer.html_url}
+        if answer.run_id is None:
+            return self._go_searching(
+                step, detail, now, "GitHub took the dispatch; looking for its run"
+            )
+        return self._to_following(step, {**detail, "run_id": answer.run_id}, now, "dispatched")
+
+    def _not_dispatched(self, step: Step, error: DeliveryError, now: datetime) -> Progress:
+        if error.ambiguous:
+            return self._go_searching(
+                step,
+                dict(step.detail),
+                now,
+                f"GitHub's answer got lost ({error}); looking for the run",
+            )
+        if error.permanent:
+            return _failed(step, f"GitHub refused the dispatch: {error}; {_BY_HAND}")
+        wait = timedelta(seconds=error.retry_after) if error.retry_after else self._timing.recheck
+        return Progress(
+            "running", f"not dispatched yet: {error}", "dispatching", now + wait, step.detail
+        )
+
+    def _go_searching(
+        self, step: Step, detail: dict[str, Any], now: datetime, words: str
+    ) -> Progress:
+        until = _text(now + self._timing.run_lookup)
+        return Progress("running", words, "searching", now, {**detail, "search_until": until})
+
+    async def _search(self, github: GitHub, step: Step, now: datetime) -> Progress:
+        if "search_until" not in step.detail:  # a crash of ours between the attempt and its outcome
+            return self._go_searching(
+                step,
+                dict(step.detail),
+                now,
+                "we were interrupted at the dispatch; looking for the run",
+            )
+        try:
+            run = await github.find_run(
+                step.detail["correlation_id"], (step.started_at or now) - timedelta(minutes=2)
+            )
+        except DeliveryError as error:
+            run, words = None, f"looking for the run: {error}"
+        else:
+            words = "looking for the run"
+        if run is not None:
+            return self._to_following(
+                step, {**step.detail, "run_id": run.id, "url": run.html_url}, now, "found again"
+            )
+        if now >= parse_rfc3339(step.detail["search_until"]):
+            return _failed(
+                step,
+                f"no run with {step.detail['correlation_id']} is to be found; nothing was sent again; {_BY_HAND}",
+            )
+        return Progress("running", words, "searching", now + self._timing.run_poll, step.detail)
+
+    def _to_following(
+        self, step: Step, detail: Mapping[str, Any], now: datetime, how: str
+    ) -> Progress:
+        words = f"run {detail['run_id']} {how}; going back to {step.detail['target']['title']}"
+        return Progress("running", words, "following", now + self._timing.run_poll, detail)
+
+    async def _follow(self, github: GitHub, step: Step, now: datetime) -> Progress:
+        run_id = step.detail["run_id"]
+        try:
+            run = await github.run(run_id)
+        except DeliveryError as error:
+            if error.permanent or now >= self._run_deadline(step):
+                return _failed(
+                    step, f"run {run_id} cannot be followed: {error}; look at it, then {_BY_HAND}"
+                )
+            wait = (
+                timedelta(seconds=error.retry_after) if error.retry_after else self._timing.run_poll
+            )
+            return Progress(
+                "running", f"run {run_id}: {error}", "following", now + wait, step.detail
+            )
+        if run.status == "completed":
+            return self._concluded(step, run, now)
+        if run.status in _WAITING and now >= _expiry(step):
+            return await self._give_up(github, step, run, "no runner took it in time")
+        if now >= self._run_deadline(step):
+            return await self._give_up(github, step, run, "it did not end in time")
+        words = f"run {run_id} is {run.status.replace('_', ' ')}"
+        return Progress(
+            "running",
+            words,
+            "following",
+            now + self._timing.run_poll,
+            {**step.detail, "url": run.html_url},
+        )
+
+    def _concluded(self, step: Step, run: Run, now: datetime) -> Progress:
+        if run.conclusion != "success":
+            return _failed(
+                step,
+                f"run {run.id} ended as {run.conclusion or 'unknown'}; look at it, then {_BY_HAND}",
+            )
+        detail = {
+            **step.detail,
+            "url": run.html_url,
+            "verify_until": _text(now + self._timing.verify_deadline),
+        }
+        return Progress("running", f"run {run.id} succeeded; verifying", "verifying", now, detail)
+
+    async def _give_up(self, github: GitHub, step: Step, run: Run, why: str) -> Progress:
+        try:
+            await github.cancel(run.id)
+            cancelled = "it was cancelled, so that it cannot fire later"
+        except DeliveryError as error:
+            cancelled = f"it could not be cancelled ({error}); its expires_at ends it"
+        return _failed(step, f"run {run.id}: {why}; {cancelled}; {_BY_HAND}")
+
+    def _run_deadline(self, step: Step) -> datetime:
+        return (step.started_at or _expiry(step)) + self._timing.run_deadline
+
+    async def _verify(self, step: Step, history: History, now: datetime) -> Progress:
+        """The version that runs is the one meant, and it has answered well for a while."""
+        title = step.detail["target"]["title"]
+        seen = await self._version(step)
+        if seen.sick is False:
+            seen = await self._lookout.confirmer.look("probe")
+        if seen.sick is False:
+            well_since = parse_rfc3339(step.detail.get("well_since") or _text(now))
+            if now - well_since >= self._timing.verify_for:
+                verdict = f"{title} runs again: its version and its health are verified"
+                return Progress(
+                    "done",
+                    f"rolled back to {title}; {seen.words}",
+                    detail=step.detail,
+                    verdict=verdict,
+                )
+            detail = {**step.detail, "well_since": _text(well_since)}
+            return Progress(
+                "running",
+                f"{title} runs and answers; watching it for a while",
+                "verifying",
+                self._soon(now, well_since),
+                detail,
+            )
+        if now >= parse_rfc3339(step.detail["verify_until"]):
+            return _failed(
+                step,
+                f"the run succeeded, but {title} is not verified: {seen.words}; look at the host: sermon-recovery versions",
+            )
+        detail = {k: v for k, v in step.detail.items() if k != "well_since"}
+        return Progress(
+            "running",
+            f"not verified yet: {seen.words}",
+            "verifying",
+            now + self._timing.run_poll,
+            detail,
+        )
+
+    def _soon(self, now: datetime, well_since: datetime) -> datetime:
+        return min(now + self._timing.run_poll, well_since + self._timing.verify_for)
+
+    async def _version(self, step: Step) -> Confirmation:
+        try:
+            containers = await self._lookout.confirmer.containers()
+        except EngineError as error:
+            return Confirmation(None, str(error))
+        mine = roles.app_containers(containers, self._lookout.settings)
+        if not mine:
+            return Confirmation(True, "no container of APP_SERVICE exists")
+        current, wanted = mine[0], step.detail["target"]["image_id"]
+        if not current.running:
+            return Confirmation(True, f"{current.name} is {current.state}")
+        if current.image_id != wanted:
+            return Confirmation(
+                True,
+                f"{current.name} runs {current.image} ({current.image_id[7:19]}), meant was {wanted[7:19]}",
+            )
+        return Confirmation(False, f"{current.name} runs the image meant")
+
+
+def _failed(step: Step, words: str) -> Progress:
+    return Progress(
+        "failed",
+        words,
+        detail=step.detail,
+        verdict="The rollback did not succeed: a person is needed",
+        call_person=True,
+    )
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _expiry(step: Step) -> datetime:
+    return parse_rfc3339(step.detail["expires_at"])

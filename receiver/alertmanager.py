@@ -1,0 +1,112 @@
+"""Alertmanager's webhook body, version 4.
+
+Source: Alertmanager's documentation of webhook_config and notify/webhook. Newer versions add
+fields (notification_reason, routeLabels), so unknown ones are normal and ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from receiver.records import Severity
+from target.times import parse_rfc3339
+
+LONGEST_VALUE = 8192
+"""Characters kept of one label or annotation; what is beyond is cut with a mark, never refused."""
+
+
+class BodyError(Exception):
+    """Not a version-4 body. ``fields`` is what is at fault: a list of {field, problem}."""
+
+    def __init__(self, fields: list[dict[str, str]]) -> None:
+        super().__init__("; ".join(f"{item['field']}: {item['problem']}" for item in fields))
+        self.fields = fields
+
+
+def _time(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError("allowed: an RFC 3339 time")  # noqa: TRY004 - pydantic collects ValueError
+    return parse_rfc3339(value)
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str):
+        # A lone surrogate is valid JSON but not valid UTF-8: neither SQLite nor Discord takes it.
+        value = value.encode("utf-8", "replace").decode()
+        return value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + "…"
+    return value
+
+
+Time = Annotated[datetime, BeforeValidator(_time)]
+Text = Annotated[str, BeforeValidator(_short)]
+Pairs = Annotated[dict[Text, Text], Field(max_length=256)]
+
+
+class Alert(BaseModel):
+    """One alert of a body. Its own status counts, not the group's."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    status: Literal["firing", "resolved"]
+    labels: Pairs
+    annotations: Pairs = {}
+    starts_at: Time = Field(alias="startsAt")
+    fingerprint: Annotated[str, Field(max_length=128)] = ""
+
+    @property
+    def name(self) -> str:
+        return self.labels.get("alertname") or "(unnamed alert)"
+
+    @property
+    def service(self) -> str:
+        return self.labels.get("service") or "sermon-uploader"
+
+    @property
+    def severity(self) -> Severity:
+        """The label, where it is one of ours; anything else is a warning: seen, and pinging nobody."""
+        match self.labels.get("severity"):
+            case "critical":
+                return "critical"
+            case "info" | "none":
+                return "info"
+            case _:
+                return "warning"
+
+    @property
+    def key(self) -> str:
+        """The fingerprint, or a hash of the label set where a sender left it out."""
+        text = json.dumps(self.labels, sort_keys=True)
+        return self.fingerprint or hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Webhook(BaseModel):
+    """One notification of one alert group."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    version: Literal["4"]
+    group_key: Text = Field(alias="groupKey")
+    status: Literal["firing", "resolved"]
+    receiver: Text
+    external_url: Text = Field("", alias="externalURL")
+    truncated_alerts: Annotated[int, Field(ge=0)] = Field(0, alias="truncatedAlerts")
+    alerts: list[Alert]
+
+
+def parse_webhook(body: bytes) -> Webhook:
+    """Read one body. Raises BodyError with each field at fault."""
+    try:
+        return Webhook.model_validate_json(body)
+    except ValidationError as error:
+        fields = [
+            {"field": ".".join(str(part) for part in item["loc"]) or "body", "problem": item["msg"]}
+            for item in error.errors(include_url=False, include_input=False, include_context=False)[
+                :20
+            ]
+        ]
+        raise BodyError(fields) from error

@@ -1,0 +1,193 @@
+"""The receiver's HTTP face: POST /alerts, the board and its JSON, /healthz and /readyz."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from sqlite3 import Connection
+from typing import Any
+
+import jinja2
+import structlog
+from aiohttp import web
+from pydantic import SecretStr
+
+from receiver import board
+from receiver.alertmanager import BodyError, parse_webhook
+from receiver.clock import Clock
+from receiver.intake import Intake, accept
+from receiver.metrics import Metrics
+from receiver.settings import ReceiverSettings
+from receiver.store import incidents
+from receiver.store.database import Database, StoreError
+
+log = structlog.get_logger("receiver")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="sermon-monitor"'}
+
+
+class App:
+    """Builds the aiohttp application. Nothing is sent or done in a request: it is committed, then 200."""
+
+    def __init__(
+        self,
+        settings: ReceiverSettings,
+        intake: Intake,
+        database: Database,
+        metrics: Metrics,
+        clock: Clock,
+        wake: Callable[[], None],
+        unready: Callable[[], str],
+    ) -> None:
+        self._settings = settings
+        self._intake = intake
+        self._database = database
+        self._metrics = metrics
+        self._clock = clock
+        self._wake = wake
+        self._unready = unready
+        self._pages = jinja2.Environment(
+            loader=jinja2.PackageLoader("receiver"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+        )
+
+    def application(self) -> web.Application:
+        app = web.Application(client_max_size=self._settings.max_body_bytes)
+        app.add_routes(
+            [
+                web.post("/alerts", self.alerts),
+                web.get("/healthz", self.healthz),
+                web.get("/readyz", self.readyz),
+                web.get("/", self._for_readers(self.page)),
+                web.get("/api/incidents", self._for_readers(self.list_incidents)),
+                web.get("/api/incidents/{id:\\d{1,18}}", self._for_readers(self.one_incident)),
+            ]
+        )
+        return app
+
+    async def alerts(self, request: web.Request) -> web.Response:
+        """200 committed · 400 not version 4 · 401 · 413 · 415 · 503 the store cannot take it now."""
+        outcome, answer = await self._alerts(request)
+        self._metrics.webhooks.labels(outcome).inc()
+        if outcome != "accepted":
+            log.warning(
+                "webhook not accepted", outcome=outcome, status=answer.status, remote=request.remote
+            )
+        return answer
+
+    async def _alerts(self, request: web.Request) -> tuple[str, web.Response]:
+        if not _allowed(request, self._settings.webhook_token):
+            return "unauthorized", _problem(401, "no or wrong credential", headers=_CHALLENGE)
+        if request.content_type != "application/json":
+            return "wrong_type", _problem(415, "allowed: Content-Type application/json")
+        try:
+            webhook = parse_webhook(await request.read())
+        except web.HTTPRequestEntityTooLarge:
+            return "too_large", _problem(
+                413, f"larger than MAX_BODY_BYTES ({self._settings.max_body_bytes})"
+            )
+        except BodyError as error:
+            return "invalid", _problem(400, "not a webhook body of version 4", fields=error.fields)
+        now = self._clock.now()
+        try:
+            taken = await self._database.run(lambda c: accept(c, self._intake, webhook, now))
+        except StoreError as error:
+            log.error("the store cannot take a webhook", problem=str(error))
+            return "unavailable", _problem(503, "the store cannot take it now")
+        for alert, decision in taken:
+            self._metrics.alerts.labels(alert.status, alert.severity).inc()
+            if decision.kind != "repeat":
+                log.info(
+                    "alert",
+                    alert=alert.name,
+                    status=alert.status,
+                    service=alert.service,
+                    decision=decision.kind,
+                    reason=decision.reason,
+                )
+        self._wake()
+        return "accepted", web.json_response({"status": "committed", "alerts": len(taken)})
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(self, _request: web.Request) -> web.Response:
+        """The store takes a write, and the worker and the outbox run."""
+        problem = self._unready()
+        if not problem:
+            try:
+                await self._database.run(
+                    lambda c: c.execute("UPDATE incidents SET id = id WHERE 0")
+                )
+            except StoreError as error:
+                problem = str(error)
+        return web.Response(text=f"{problem or 'ready'}\n", status=503 if problem else 200)
+
+    async def page(self, _request: web.Request) -> web.Response:
+        shown = await self._database.run(lambda c: board.overview(c, self._clock.now()))
+        html = self._pages.get_template("board.html.j2").render(
+            incidents=shown, settings=self._settings
+        )
+        headers = {
+            "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'",
+            "Cache-Control": "no-store",
+        }
+        return web.Response(text=html, content_type="text/html", headers=headers)
+
+    async def list_incidents(self, _request: web.Request) -> web.Response:
+        shown = await self._database.run(lambda c: board.overview(c, self._clock.now()))
+        return web.json_response({"incidents": shown}, dumps=_dumps)
+
+    async def one_incident(self, request: web.Request) -> web.Response:
+        number, now = int(request.match_info["id"]), self._clock.now()
+
+        def look(c: Connection) -> dict[str, Any] | None:
+            return board.whole(c, number, now) if incidents.incident(c, number) else None
+
+        found = await self._database.run(look)
+        if found is None:
+            return _problem(404, f"no incident {number}")
+        return web.json_response(found, dumps=_dumps)
+
+    def _for_readers(self, handler: Handler) -> Handler:
+        """With BOARD_TOKEN set, readers show it as a bearer token; without it we listen on loopback only."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if not _allowed(request, self._settings.board_token):
+                return _problem(401, "BOARD_TOKEN is needed as a bearer token", headers=_CHALLENGE)
+            try:
+                return await handler(request)
+            except StoreError as error:
+                return _problem(503, str(error))
+
+        return guarded
+
+
+def _allowed(request: web.Request, token: SecretStr | None) -> bool:
+    if token is None:
+        return True
+    given = request.headers.get("Authorization", "")
+    wanted = f"Bearer {token.get_secret_value()}"
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())
+
+
+def _problem(
+    status: int,
+    words: str,
+    *,
+    fields: list[dict[str, str]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> web.Response:
+    body: dict[str, Any] = {"error": words}
+    if fields:
+        body["fields"] = fields
+    return web.json_response(body, status=status, headers=headers)
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(
+        value, default=lambda item: item.isoformat() if isinstance(item, datetime) else str(item)
+    )

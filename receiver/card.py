@@ -1,0 +1,302 @@
+"""The incident card: what it shows, made safe and short enough, in words from templates/card.j2.
+
+Discord's documents count "characters" without defining them; here everything is counted in UTF-16
+code units, the strictest reading (discord/discord-api-docs, developers/resources/message.mdx).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+
+import jinja2
+
+SEVERITY_ORDER = ("critical", "warning", "info")
+_KNOWN_URL_CHARACTERS = "/:?#@!$&'*+,;=-._~%"
+_MARKDOWN = re.compile(r"[\\*_~`|>#\[\]()<]")
+_UNIT = re.compile(r"\\.|@\u200b|.", re.DOTALL)
+_INVISIBLE = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+)  # look empty, yet are letters, marks or symbols to Unicode
+_MAX_MARKS = 3  # combining marks on one letter; more is a tower that covers the lines around it
+_MAX_URL = 400
+CALL_FIELD = "Call"
+"""The name of the card's field that says whom to call."""
+_SHORTER = (240, 140, 70)  # how long a text inside a line may be: tried in turn
+_MAX_LINES = 40  # more can never fit into a field, so they are only counted
+
+
+@dataclass(frozen=True)
+class AlertLine:
+    """One alert of the incident; ``since`` and ``until`` are aware."""
+
+    name: str
+    severity: str
+    cause: str
+    summary: str
+    description: str
+    firing: bool
+    since: datetime
+    until: datetime | None
+    runbook_url: str
+    dashboard_url: str
+    repeats: int
+
+
+@dataclass(frozen=True)
+class StepLine:
+    """One step, done or to come.
+
+    ``action``: restart, rollback, person, cleanup, investigate; ``state``: pending, running, done,
+    failed, refused, dropped; ``words``: its outcome or reason.
+    """
+
+    action: str
+    state: str
+    at: datetime | None
+    words: str
+    url: str
+
+
+@dataclass(frozen=True)
+class IncidentView:
+    """All that a card says of one incident, as it stands now.
+
+    ``truncated`` counts alerts that Alertmanager left out; ``public_url`` is where the board shows
+    the incident; ``verdict`` is one sentence on how it stands or ended.
+    """
+
+    id: int
+    service: str
+    state: Literal["open", "resolved"]
+    severity: Literal["critical", "warning", "info"]
+    opened_at: datetime
+    resolved_at: datetime | None
+    reopened: int
+    alerts: tuple[AlertLine, ...]
+    steps: tuple[StepLine, ...]
+    coming: tuple[StepLine, ...]
+    person_called: bool
+    contacts: str
+    truncated: int
+    dry: bool
+    public_url: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """The card in words, in Discord's markdown (``footer`` is plain). No part is empty."""
+
+    title: str
+    description: str
+    fields: tuple[tuple[str, str], ...]
+    footer: str
+    call: str
+    """One line that says it all, for a telephone's lock screen."""
+
+
+def utf16_len(text: str) -> int:
+    """How many UTF-16 code units ``text`` has: an emoji counts 2."""
+    return len(text) + sum(character > "\uffff" for character in text)
+
+
+def _visible(text: str) -> Iterator[str]:
+    marks = 0
+    for character in text:
+        category = unicodedata.category(character)
+        marks = marks + 1 if category in ("Mn", "Me") else 0
+        if character.isspace() or category[0] == "Z":
+            yield " "
+        elif category[0] != "C" and character not in _INVISIBLE and marks <= _MAX_MARKS:
+            yield character
+
+
+def plain(text: str, limit: int) -> str:
+    """One line of at most ``limit`` units without control, invisible or direction-changing characters."""
+    kept: list[str] = []
+    for character in _visible(text):
+        if character != " " or (kept and kept[-1] != " "):
+            kept.append(character)
+        if len(kept) > limit + 1:
+            break  # a long text is not read to its end
+    return _shorten(list("".join(kept).strip()), limit)
+
+
+def clean(text: str, limit: int) -> str:
+    """``plain`` text that Discord shows letter by letter: no markdown, no link, no mention takes effect.
+
+    The limit counts the escapes too; an escape is never cut in two.
+    """
+    line = plain(text, limit + 1)
+    line = _MARKDOWN.sub(r"\\\g<0>", line).replace("@", "@\u200b").replace("://", ":\\//")
+    line = re.sub(r"^(\d+)([.])|^([-+])", _escape_list, line)
+    return _shorten(_UNIT.findall(line), limit)
+
+
+def _escape_list(match: re.Match[str]) -> str:
+    return f"{match[1]}\\{match[2]}" if match[1] else f"\\{match[3]}"
+
+
+def _shorten(units: list[str], limit: int) -> str:
+    """As many whole ``units`` as fit; what is left out is shown by "…"."""
+    if utf16_len("".join(units)) <= limit:
+        return "".join(units)
+    used, kept = 1, []
+    for unit in units:
+        used += utf16_len(unit)
+        if used > limit:
+            break
+        kept.append(unit)
+    return "".join(kept).rstrip() + "…" if limit > 0 else ""
+
+
+def safe_url(url: str) -> str:
+    """``url`` fit for a masked link; "" where it is not an http(s) URL that a person may be sent to."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and re.fullmatch(r"[\w.-]+(:\d+)?", parts.netloc)
+        encoded = quote(url, safe=_KNOWN_URL_CHARACTERS) if known else ""
+    except ValueError:  # brackets that do not match, lone surrogates
+        return ""
+    return encoded if len(encoded) <= _MAX_URL else ""
+
+
+def stamp(moment: datetime | None, style: str) -> str:
+    """``<t:…>``: a moment that each reader sees in the own time zone; "" for None."""
+    return f"<t:{int(moment.timestamp())}:{style}>" if moment else ""
+
+
+def _words() -> Any:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("receiver", "templates"),
+        autoescape=False,  # noqa: S701 - Discord's markdown, not HTML; clean() is its escape
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["stamp"] = stamp
+    return environment.get_template("card.j2").module
+
+
+_WORDS = _words()
+
+
+def _safe_alert(alert: AlertLine, limit: int) -> AlertLine:
+    return replace(
+        alert,
+        name=clean(alert.name, min(limit, 80)),
+        severity=clean(alert.severity, 20),
+        cause=clean(alert.cause, 40),
+        summary=clean(alert.summary, limit),
+        description=clean(alert.description, limit),
+        runbook_url=safe_url(alert.runbook_url) if limit > _SHORTER[-1] else "",
+        dashboard_url=safe_url(alert.dashboard_url) if limit > _SHORTER[-1] else "",
+    )
+
+
+def _safe_step(step: StepLine, limit: int) -> StepLine:
+    return replace(
+        step, action=plain(step.action, 20), words=clean(step.words, limit), url=safe_url(step.url)
+    )
+
+
+def _by_weight(alert: AlertLine) -> tuple[bool, int]:
+    rank = SEVERITY_ORDER.index(alert.severity) if alert.severity in SEVERITY_ORDER else 9
+    return not alert.firing, rank
+
+
+def _fit(
+    count: int, line: Callable[[int, int], str], more: Callable[[int], str], limit: int, beyond: int
+) -> str:
+    """``line(index, text limit)`` for each of ``count``: shortened until all fit, else the first and "and N more".
+
+    ``beyond`` more exist that have no line at all.
+    """
+    shown = min(count, _MAX_LINES)
+    beyond += count - shown
+    lines: list[str] = []
+    for text_limit in _SHORTER:
+        lines = [line(index, text_limit) for index in range(shown)]
+        whole = "\n".join([*lines, more(beyond)] if beyond else lines)
+        if utf16_len(whole) <= limit:
+            return whole
+    while lines:
+        beyond += 1
+        lines.pop()
+        whole = "\n".join([*lines, more(beyond)])
+        if utf16_len(whole) <= limit:
+            return whole
+    return ""
+
+
+def _alerts(view: IncidentView, limit: int) -> str:
+    ordered = sorted(view.alerts, key=_by_weight)
+    return _fit(
+        len(ordered),
+        lambda index, size: _line(_WORDS.alert(_safe_alert(ordered[index], size))),
+        lambda count: _line(_WORDS.more_alerts(count)),
+        limit,
+        max(view.truncated, 0),
+    )
+
+
+def _steps(steps: Sequence[StepLine], *, coming: bool, limit: int) -> str:
+    """Steps in order; where they do not fit, those furthest from now give way."""
+    near = list(steps if coming else reversed(steps))
+    word = _WORDS.coming if coming else _WORDS.step
+    text = _fit(
+        len(near),
+        lambda index, size: _line(word(_safe_step(near[index], size))),
+        lambda count: _line(_WORDS.more_steps(count, coming)),
+        limit,
+        0,
+    )
+    return text if coming else "\n".join(reversed(text.split("\n")))
+
+
+def _line(text: str) -> str:
+    """A macro's output as one line."""
+    return " ".join(str(text).split())
+
+
+def compose(view: IncidentView) -> Card:
+    """The card of ``view``.
+
+    In units: title up to 240, description 800, a field's value 1000, footer 150, call 280, and all
+    that counts for an embed together under 5500, whatever ``view`` holds.
+    """
+    first = min(view.alerts, key=_by_weight, default=None)
+    lead = _safe_alert(first, 120) if first else None
+    about = clean(first.description or first.summary, 400) if first else ""
+    safe = replace(  # what the templates see holds no text that has not been cleaned
+        view,
+        service=clean(view.service.replace("-", " ").replace("_", " ").title(), 60),
+        alerts=(),
+        steps=(),
+        coming=(),
+        contacts=clean(view.contacts, 480),
+        public_url="",
+        verdict=clean(view.verdict, 480),
+    )
+    running = any(step.state == "running" for step in view.steps)
+    title = _line(_WORDS.title(safe, lead))
+    return Card(
+        title=title,
+        description=_line(_WORDS.description(safe, about, running, bool(view.coming))),
+        fields=tuple((name, value) for name, value in _fields(view, safe) if value),
+        footer=_line(_WORDS.footer(safe, plain(view.service, 60).replace("@", "@\u200b"))),
+        call=_line(_WORDS.lock_screen(safe, title)),
+    )
+
+
+def _fields(view: IncidentView, safe: IncidentView) -> Iterator[tuple[str, str]]:
+    yield _line(_WORDS.since_name()), _line(_WORDS.since(safe))
+    yield _line(_WORDS.wrong_name(safe)), _alerts(view, 1000)
+    yield _line(_WORDS.done_name()), _steps(view.steps, coming=False, limit=1000)
+    yield _line(_WORDS.coming_name()), _steps(view.coming, coming=True, limit=700)
+    yield CALL_FIELD, _line(_WORDS.call(safe)) if view.person_called else ""
+    yield _line(_WORDS.verdict_name(safe)), safe.verdict

@@ -1,0 +1,53 @@
+"""What every way out has in common: one error that carries a verdict, and what a notifier does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from receiver.card import IncidentView
+
+
+class DeliveryError(Exception):
+    """A message or a command did not go out, or nobody knows whether it did.
+
+    ``permanent``: sending the same again cannot help. ``retry_after``: seconds to wait before the
+    next try, where the destination named them or its kind of refusal asks for them.
+    ``ambiguous``: it may have taken effect; look it up, or accept a double, before sending again.
+    ``code``: the destination's own error code where it has one (Discord's), else the HTTP status.
+    The words never hold a secret.
+    """
+
+    def __init__(
+        self,
+        words: str,
+        *,
+        permanent: bool = False,
+        retry_after: float | None = None,
+        ambiguous: bool = False,
+        code: int | None = None,
+    ) -> None:
+        super().__init__(words)
+        self.words = words
+        self.permanent = permanent
+        self.retry_after = retry_after
+        self.ambiguous = ambiguous
+        self.code = code
+
+
+class Notifier(Protocol):
+    """A place where people read an incident's card."""
+
+    name: str
+
+    async def send(self, view: IncidentView, message_id: str | None, *, ping: bool) -> str:
+        """Create the card when ``message_id`` is None, else edit it.
+
+        Returns the id to remember: a new one where the old card is gone or can no longer be edited.
+        An edit never makes a telephone ring, whatever ``ping`` says. Raises DeliveryError.
+        """
+        ...
+
+    async def call(self, view: IncidentView) -> str:
+        """A short message of its own that rings: a person is needed. Returns its id. Raises DeliveryError."""
+        ...

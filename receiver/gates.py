@@ -1,0 +1,259 @@
+"""Each reason why a step may not run now. Pure: one function a gate, facts in, a verdict with its reason out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from receiver.policy import Category, Confirm
+from target.durations import format_duration
+
+Outcome = Literal["pass", "wait", "refuse", "drop"]
+"""pass: go on · wait: ask again soon · refuse: not for this incident · drop: overtaken, nothing is left to do."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    gate: str
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What we saw ourselves. ``sick`` is None when it could not be told."""
+
+    sick: bool | None
+    words: str
+    unaskable: bool = False
+    """True when the way to ask is not configured at all, so that asking again cannot help."""
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What the operator allows."""
+
+    auto_rollback_enabled: bool
+    rollback_on_health_failure: bool
+    rollback_on_performance_degradation: bool
+    rollback_on_resource_exhaustion: bool
+    dry_run: bool
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What was done already, and how much may be."""
+
+    cooldown: timedelta
+    max_rollbacks_per_day: int
+    max_restarts_per_hour: int
+    rollbacks_of_incident: int
+    rollbacks_last_day: int
+    restarts_last_hour: int
+    last_rollback_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a rollback would go back to. ``words`` says why there is none, or what it is."""
+
+    known: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that the gates may ask, gathered for one step at one moment."""
+
+    now: datetime
+    action: str
+    alert: str
+    category: Category
+    confirm: Confirm
+    alerts_firing: int
+    """How many alerts of the incident fire, by our own record."""
+    alertmanager_says: bool | None
+    """Whether the alert that asked for the step still fires; None when Alertmanager could not be asked."""
+    switches: Switches
+    confirmation: Confirmation
+    budget: Budget
+    in_flight: str
+    """What is being done to the deployment right now, in words; empty for nothing."""
+    target: Target
+    destination: str
+    """Why the action's destination cannot be used (no token, no containers), in words; empty when it can."""
+
+
+Gate = Callable[[Facts], Verdict]
+
+
+def still_firing(facts: Facts) -> Verdict:
+    name = "still firing"
+    if facts.alerts_firing == 0:
+        return Verdict(name, "drop", "no alert of the incident fires any more")
+    if facts.alertmanager_says is False:
+        return Verdict(name, "wait", f"Alertmanager says that {facts.alert} no longer fires")
+    source = (
+        "Alertmanager says so"
+        if facts.alertmanager_says
+        else "Alertmanager could not be asked; by our own record"
+    )
+    return Verdict(name, "pass", f"{facts.alerts_firing} alert(s) fire: {source}")
+
+
+_SWITCH_OF: dict[Category, str] = {
+    "health": "rollback_on_health_failure",
+    "container": "rollback_on_health_failure",
+    "storage": "rollback_on_health_failure",
+    "performance": "rollback_on_performance_degradation",
+    "resource": "rollback_on_resource_exhaustion",
+}
+
+
+def switched_on(facts: Facts) -> Verdict:
+    name = "switched on"
+    if facts.action != "rollback":
+        return Verdict(name, "pass", "no switch governs this step")
+    needed = ["auto_rollback_enabled"]
+    if facts.category in _SWITCH_OF:
+        needed.append(_SWITCH_OF[facts.category])
+    for switch in needed:
+        if not getattr(facts.switches, switch):
+            return Verdict(name, "refuse", f"{switch.upper()} is false")
+    return Verdict(name, "pass", f"{' and '.join(switch.upper() for switch in needed)} are true")
+
+
+def confirmed(facts: Facts) -> Verdict:
+    name = "confirmed"
+    if facts.confirm == "none":
+        return Verdict(name, "pass", "this alert asks for no confirmation")
+    if facts.confirmation.sick is None:
+        return Verdict(name, "wait", f"could not be confirmed: {facts.confirmation.words}")
+    if not facts.confirmation.sick:
+        return Verdict(name, "wait", f"our own look disagrees: {facts.confirmation.words}")
+    return Verdict(name, "pass", facts.confirmation.words)
+
+
+def within_budget(facts: Facts) -> Verdict:
+    name, budget = "cool-down and budget", facts.budget
+    if facts.action == "restart":
+        if budget.restarts_last_hour >= budget.max_restarts_per_hour:
+            return Verdict(
+                name,
+                "refuse",
+                f"{budget.restarts_last_hour} restarts in the last hour; MAX_RESTARTS_PER_HOUR is {budget.max_restarts_per_hour}",
+            )
+        return Verdict(
+            name,
+            "pass",
+            f"{budget.restarts_last_hour} of {budget.max_restarts_per_hour} restarts in the last hour",
+        )
+    if budget.rollbacks_of_incident:
+        return Verdict(name, "refuse", "this incident has had its rollback")
+    if budget.rollbacks_last_day >= budget.max_rollbacks_per_day:
+        return Verdict(
+            name,
+            "refuse",
+            f"{budget.rollbacks_last_day} rollbacks in the last day; MAX_ROLLBACKS_PER_DAY is {budget.max_rollbacks_per_day}",
+        )
+    if budget.last_rollback_at and facts.now < budget.last_rollback_at + budget.cooldown:
+        ago = format_duration(
+            timedelta(seconds=int((facts.now - budget.last_rollback_at).total_seconds()))
+        )
+        return Verdict(
+            name,
+            "refuse",
+            f"the last rollback was {ago} ago; COOLDOWN is {format_duration(budget.cooldown)}",
+        )
+    return Verdict(
+        name,
+        "pass",
+        f"{budget.rollbacks_last_day} of {budget.max_rollbacks_per_day} rollbacks in the last day",
+    )
+
+
+def nothing_in_flight(facts: Facts) -> Verdict:
+    if facts.in_flight:
+        return Verdict("nothing in flight", "wait", facts.in_flight)
+    return Verdict("nothing in flight", "pass", "nothing else is being done to the deployment")
+
+
+def has_target(facts: Facts) -> Verdict:
+    if facts.action != "rollback":
+        return Verdict("known-good target", "pass", "no target is needed")
+    return Verdict(
+        "known-good target", "pass" if facts.target.known else "refuse", facts.target.words
+    )
+
+
+def reachable(facts: Facts) -> Verdict:
+    if facts.destination:
+        return Verdict("destination", "refuse", facts.destination)
+    return Verdict("destination", "pass", "the action has what it needs")
+
+
+def not_dry(facts: Facts) -> Verdict:
+    if facts.switches.dry_run:
+        return Verdict(
+            "not dry", "refuse", f"DRY_RUN is true: the {facts.action} is only told, not done"
+        )
+    return Verdict("not dry", "pass", "DRY_RUN is false")
+
+
+GATES: tuple[Gate, ...] = (
+    still_firing,
+    switched_on,
+    confirmed,
+    within_budget,
+    nothing_in_flight,
+    has_target,
+    reachable,
+    not_dry,
+)
+"""In the order in which they are asked; the first that does not pass gives the reason."""
+
+
+def person_needed(facts: Facts) -> Verdict:
+    """The one gate before a person is called."""
+    if facts.alerts_firing == 0 and not facts.confirmation.sick:
+        return Verdict(
+            "still broken",
+            "drop",
+            "the alerts are over and our own look agrees: nobody need be woken",
+        )
+    return Verdict("still broken", "pass", "the incident is not over")
+
+
+GATE_NAMES = (
+    "still firing",
+    "switched on",
+    "confirmed",
+    "cool-down and budget",
+    "nothing in flight",
+    "known-good target",
+    "destination",
+    "not dry",
+    "still broken",
+)
+"""Every name that a verdict can carry: the label values of sermon_monitor_gate_refusals_total."""
+
+
+def gates_of(action: str) -> tuple[Gate, ...]:
+    return (person_needed,) if action == "person" else GATES
+
+
+def judge(facts: Facts) -> Verdict:
+    """The first gate that does not pass, else the last one's verdict."""
+    verdict = Verdict("none", "pass", "")
+    for gate in gates_of(facts.action):
+        verdict = gate(facts)
+        if verdict.outcome != "pass":
+            return verdict
+    return verdict
+
+
+def judge_all(facts: Facts) -> list[Verdict]:
+    """Every gate's verdict, for ``explain``."""
+    return [gate(facts) for gate in gates_of(facts.action)]

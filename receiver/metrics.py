@@ -1,0 +1,117 @@
+"""The receiver's own counters and gauges, in the process's registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from receiver.gates import GATE_NAMES
+from receiver.records import SEVERITIES
+from receiver.store import messages
+from receiver.store.database import StoreError, reading
+
+if TYPE_CHECKING:
+    from receiver.clock import Clock
+
+WEBHOOK_OUTCOMES = ("accepted", "unauthorized", "too_large", "wrong_type", "invalid", "unavailable")
+ACTIONS = ("restart", "rollback", "person")
+
+
+class Metrics:
+    """Counters exist at 0 for every known label set from the start."""
+
+    def __init__(self, registry: CollectorRegistry, notifiers: Iterable[str]) -> None:
+        self.webhooks = Counter(
+            "sermon_monitor_webhooks",
+            "Webhook requests of Alertmanager, by what became of them.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.alerts = Counter(
+            "sermon_monitor_alerts",
+            "Alerts in accepted webhooks, repeats included.",
+            ["status", "severity"],
+            registry=registry,
+        )
+        self.notifications = Counter(
+            "sermon_monitor_notifications",
+            "Attempts to tell people, by what became of them.",
+            ["notifier", "outcome"],
+            registry=registry,
+        )
+        self.actions = Counter(
+            "sermon_monitor_actions",
+            "Steps that were begun, by how they ended.",
+            ["action", "outcome"],
+            registry=registry,
+        )
+        self.refusals = Counter(
+            "sermon_monitor_gate_refusals",
+            "Steps that a gate did not let pass (refused, dropped or made to wait), once for each new reason.",
+            ["gate"],
+            registry=registry,
+        )
+        for outcome in WEBHOOK_OUTCOMES:
+            self.webhooks.labels(outcome)
+        for severity in SEVERITIES:
+            for status in ("firing", "resolved"):
+                self.alerts.labels(status, severity)
+        for notifier in notifiers:
+            for outcome in ("sent", "retried", "failed"):
+                self.notifications.labels(notifier, outcome)
+        for action in ACTIONS:
+            for outcome in ("done", "failed"):
+                self.actions.labels(action, outcome)
+        for gate in GATE_NAMES:
+            self.refusals.labels(gate)
+
+
+class StoreGauges(Collector):
+    """Reads the file itself at each scrape, beside the writer, so that it cannot be stale."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+
+    def collect(self) -> Iterable[Metric]:
+        try:
+            with reading(self._path) as connection:
+                figures = messages.figures(connection)
+        except StoreError:
+            # The store cannot be read: no sample is truer than an old one; /readyz says why.
+            return []
+        return list(_families(figures, self._clock.now()))
+
+
+def _families(figures: messages.Figures, now: datetime) -> Iterable[Metric]:
+    depth = GaugeMetricFamily(
+        "sermon_monitor_outbox_depth", "Messages to people that wait to be sent."
+    )
+    depth.add_metric([], figures.outbox_depth)
+    yield depth
+    oldest = GaugeMetricFamily(
+        "sermon_monitor_outbox_oldest_seconds",
+        "How long the oldest unsent news has waited; 0 with an empty outbox.",
+    )
+    since = figures.outbox_since
+    oldest.add_metric([], max(0.0, (now - since).total_seconds()) if since else 0.0)
+    yield oldest
+    open_ = GaugeMetricFamily(
+        "sermon_monitor_incidents_open", "Open incidents.", labels=["severity"]
+    )
+    for severity in SEVERITIES:
+        open_.add_metric([severity], figures.open.get(severity, 0))
+    yield open_
+    if figures.heartbeat:
+        beat = GaugeMetricFamily(
+            "sermon_monitor_watchdog_last_seen_timestamp_seconds",
+            "When the Watchdog alert last arrived.",
+        )
+        beat.add_metric([], figures.heartbeat.timestamp())
+        yield beat

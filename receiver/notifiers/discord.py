@@ -1,0 +1,297 @@
+"""The incident card on Discord: one message a card, created once and edited in place.
+
+Facts about the API are from discord/discord-api-docs: developers/resources/webhook.mdx and
+message.mdx, developers/topics/rate-limits.mdx and opcodes-and-status-codes.mdx.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import structlog
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from receiver.card import CALL_FIELD, Card, IncidentView, compose, safe_url
+from receiver.delivery import DeliveryError
+from receiver.http import Answer, Http
+from receiver.notifiers.limiter import Limiter, asked_wait, number
+
+USER_AGENT: Final = (
+    "DiscordBot (https://github.com/White-Plains-Gospel-Chapel/sermon-monitor, "
+    f"{version('sermon-monitor')})"
+)
+COLOURS: Final = {"critical": 0xE01E5A, "warning": 0xECB22E, "info": 0x8D99A6}
+RESOLVED: Final = 0x2EB67D
+AT_WORK: Final = 0x3B82F6
+SILENT: Final = 1 << 12  # SUPPRESS_NOTIFICATIONS: no push for what needs nobody now
+BLOCKED_SECONDS: Final = 300.0  # Cloudflare in the way: minutes, says the reference
+
+_HOSTS = re.compile(r"(?:(?:ptb|canary)\.)?discord(?:app)?\.com")
+_LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1")
+_PATH = re.compile(r"/api(?:/v\d{1,2})?(/webhooks/\d{1,20}/([A-Za-z0-9_-]{1,200}))/?")
+_QUERY = re.compile(r"(?:thread_id=\d{1,20})?")
+
+_UNKNOWN_WEBHOOK = 10015
+_UNKNOWN_MESSAGE = 10008
+_INVALID_TOKEN = 50027
+_TOO_OLD_TO_EDIT = 30046
+_FORUM = 220001
+_CLOUDFLARE = 40333
+
+
+def validate_webhook_url(url: str) -> str:
+    """``url`` as it is used: API version 10 on Discord's own hosts, unchanged on a loopback host.
+
+    A query ``thread_id=…`` is kept. Raises ValueError in words that do not hold the token.
+    """
+    allowed = ValueError("allowed: https://discord.com/api/webhooks/ID/TOKEN, as Discord shows it")
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise allowed from None
+    path = _PATH.fullmatch(parts.path)
+    if not path or "@" in parts.netloc or parts.fragment or not _QUERY.fullmatch(parts.query):
+        raise allowed
+    query = f"?{parts.query}" if parts.query else ""
+    if _LOOPBACK.fullmatch(host) and parts.scheme in ("http", "https"):
+        return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}{query}"
+    if not _HOSTS.fullmatch(host) or parts.scheme != "https" or port not in (None, 443):
+        raise allowed
+    return f"https://{host}/api/v10{path[1]}{query}"
+
+
+def render(view: IncidentView, *, mention: str, ping: bool) -> dict[str, Any]:
+    """The body that creates or edits the card; every limit of an embed holds, whatever ``view`` says.
+
+    ``mention``: ``<@&ROLE>``, ``<@USER>``, ``@here`` or "". Only ``ping`` writes ``content``, and
+    only then may that one mention ring.
+    """
+    card = compose(view)
+    embed: dict[str, Any] = {
+        "title": card.title,
+        "description": card.description,
+        "color": _colour(view),
+        "fields": [{"name": name, "value": value, "inline": False} for name, value in card.fields],
+        "footer": {"text": card.footer},
+        "timestamp": (view.resolved_at or view.opened_at).isoformat(),
+    }
+    link = safe_url(view.public_url)
+    if "." in (urlsplit(link).hostname or "") and not _LOOPBACK.fullmatch(
+        urlsplit(link).hostname or ""
+    ):
+        embed["url"] = link  # Discord refuses a whole message for a URL it finds not well formed
+    return _body(card, embed, mention=mention, ping=ping)
+
+
+def _minimal(view: IncidentView, *, mention: str, ping: bool) -> dict[str, Any]:
+    """The same incident as plainly as can be, for when Discord refused the card."""
+    card = compose(view)
+    text = f"{card.description[:400]}\n(The full card was refused by Discord.)"
+    embed = {"title": f"Incident {view.id}", "description": text, "color": _colour(view)}
+    return _body(card, embed, mention=mention, ping=ping)
+
+
+def _body(card: Card, embed: Mapping[str, Any], *, mention: str, ping: bool) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "embeds": [embed],
+        "allowed_mentions": _allowed(mention if ping else ""),
+    }
+    if ping:
+        body["content"] = f"{mention} {card.call}".strip()
+    return body
+
+
+def _allowed(mention: str) -> dict[str, Any]:
+    """Without this field Discord would let every user mention in the text ring."""
+    if mention == "@here":
+        return {"parse": ["everyone"]}  # Discord's name for @here and @everyone
+    match = re.fullmatch(r"<@([&!]?)(\d+)>", mention)
+    if not match:
+        return {"parse": []}
+    return {"parse": [], "roles" if match[1] == "&" else "users": [match[2]]}
+
+
+def _colour(view: IncidentView) -> int:
+    if view.state == "resolved":
+        return RESOLVED
+    return (
+        AT_WORK if any(step.state == "running" for step in view.steps) else COLOURS[view.severity]
+    )
+
+
+class _Trouble(BaseModel):
+    """Discord's error body; Cloudflare's answers are often none."""
+
+    code: int = 0
+    message: str = ""
+    retry_after: float | None = None
+
+
+class _Message(BaseModel):
+    id: str
+
+
+class Discord:
+    """Sends cards to one webhook, one request at a time."""
+
+    name = "discord"
+
+    def __init__(
+        self,
+        http: Http,
+        webhook_url: SecretStr,
+        mention: str | None,
+        limiter: Limiter | None = None,
+    ) -> None:
+        base, _, query = validate_webhook_url(webhook_url.get_secret_value()).partition("?")
+        self._http = http
+        self._base = SecretStr(base)
+        self._query = query
+        self._token = SecretStr(base.rpartition("/")[2])
+        self._mention = mention or ""
+        self._limiter = limiter or Limiter()
+        self._lock = asyncio.Lock()
+        self._disabled: DeliveryError | None = None
+        self._log = structlog.get_logger("receiver.discord")
+
+    async def send(self, view: IncidentView, message_id: str | None, *, ping: bool) -> str:
+        """See Notifier.send. After an answer that the webhook is gone, every call is refused unasked."""
+        async with self._lock:
+            if message_id is not None and message_id.isdecimal():  # "dry-12" is of another notifier
+                kept = await self._deliver(view, message_id, ping=ping)
+                if kept is not None:
+                    return kept
+                self._log.warning("card_replaced", incident=view.id, message_id=message_id)
+            created = await self._deliver(view, None, ping=ping)
+            if created is None:
+                raise DeliveryError(
+                    "Discord answered a new message as if it were an edit", permanent=True
+                )
+            return created
+
+    async def call(self, view: IncidentView) -> str:
+        """See Notifier.call: edits ring nobody, so this is a message beside the card."""
+        card = compose(view)
+        whom = "\n".join(value for name, value in card.fields if name == CALL_FIELD)
+        body = {
+            "content": f"{self._mention} {card.call}\n{whom}".strip(),
+            "allowed_mentions": _allowed(self._mention),
+        }
+        async with self._lock:
+            answer = await self._exchange(None, body, silent=False)
+            error = _verdict(answer, _trouble(answer), creating=True)
+            if error:
+                self._remember(error)
+                raise error
+            return _created(answer)
+
+    async def _deliver(
+        self, view: IncidentView, message_id: str | None, *, ping: bool
+    ) -> str | None:
+        """The id of the message that now shows the card; None where ``message_id`` cannot any more."""
+        body = render(view, mention=self._mention, ping=ping)
+        answer = await self._exchange(message_id, body, silent=not ping)
+        trouble = _trouble(answer)
+        if answer.status == 400 and trouble.code not in (_TOO_OLD_TO_EDIT, _FORUM):
+            self._log.error(
+                "card_refused", incident=view.id, code=trouble.code, words=answer.words()
+            )
+            body = _minimal(view, mention=self._mention, ping=ping)
+            answer = await self._exchange(message_id, body, silent=not ping)
+            trouble = _trouble(answer)
+        if message_id is not None and trouble.code in (_UNKNOWN_MESSAGE, _TOO_OLD_TO_EDIT):
+            return None
+        error = _verdict(answer, trouble, creating=message_id is None)
+        if error:
+            self._remember(error)
+            raise error
+        return message_id or _created(answer)
+
+    async def _exchange(
+        self, message_id: str | None, body: dict[str, Any], *, silent: bool
+    ) -> Answer:
+        if self._disabled:
+            raise DeliveryError(self._disabled.words, permanent=True, code=self._disabled.code)
+        await self._limiter.wait()
+        if message_id is None and silent:
+            body = {**body, "flags": SILENT}
+        answer = await self._http.request(
+            "POST" if message_id is None else "PATCH",
+            self._address(message_id),
+            headers={"User-Agent": USER_AGENT},
+            json=body,
+            secret_parts=[self._token],
+        )
+        self._limiter.learn(answer.headers)
+        return answer
+
+    def _address(self, message_id: str | None) -> SecretStr:
+        base = self._base.get_secret_value()
+        if message_id is not None:
+            return SecretStr("?".join(filter(None, [f"{base}/messages/{message_id}", self._query])))
+        # Without wait=true Discord answers before it has stored the message, and gives no id.
+        return SecretStr(f"{base}?{'&'.join(filter(None, [self._query, 'wait=true']))}")
+
+    def _remember(self, error: DeliveryError) -> None:
+        """What one refusal means for the requests after it."""
+        if error.retry_after:
+            self._limiter.block(error.retry_after)
+        if error.permanent and error.code in (401, 404, _INVALID_TOKEN, _UNKNOWN_WEBHOOK):
+            self._disabled = error
+            self._log.error("webhook_disabled", words=error.words)
+
+
+def _trouble(answer: Answer) -> _Trouble:
+    """What the body says of an error; empty for success and for a body that is not Discord's."""
+    if answer.status < 400:
+        return _Trouble()
+    try:
+        return _Trouble.model_validate(answer.json())
+    except (ValueError, ValidationError):  # an HTML page, a number that is none: the status decides
+        return _Trouble()
+
+
+def _verdict(answer: Answer, trouble: _Trouble, *, creating: bool) -> DeliveryError | None:
+    """None for success, else what the answer means for this message."""
+    status, code = answer.status, trouble.code or answer.status
+    said = f"Discord answered {status}: {trouble.message or answer.words(120) or 'nothing'}"
+    if 200 <= status < 300:
+        return None
+    if status == 429:
+        wait = max(number(trouble.retry_after), asked_wait(answer.headers), 1.0)
+        return DeliveryError(said, retry_after=wait, code=code)
+    if status >= 500:
+        wait_or_none = asked_wait(answer.headers) or None
+        return DeliveryError(said, retry_after=wait_or_none, ambiguous=creating, code=code)
+    if status == 403 and (not trouble.code or trouble.code == _CLOUDFLARE):
+        wait = max(asked_wait(answer.headers), BLOCKED_SECONDS)
+        return DeliveryError(f"{said} (Cloudflare is in the way)", retry_after=wait, code=code)
+    if status == 401 or (status == 404 and trouble.code != _UNKNOWN_MESSAGE):
+        words = (
+            f"{said}. The webhook does not exist any more: set DISCORD_WEBHOOK_URL anew and restart"
+        )
+        # Every 404 that is not about a message counts: going on after one gets the sender blocked.
+        known = code if code in (_INVALID_TOKEN, _UNKNOWN_WEBHOOK) else status
+        return DeliveryError(words, permanent=True, code=known)
+    if trouble.code == _FORUM:
+        said += (
+            ". The webhook belongs to a forum: add ?thread_id=… to its URL, or take a text channel"
+        )
+    return DeliveryError(said, permanent=True, code=code)
+
+
+def _created(answer: Answer) -> str:
+    try:
+        return _Message.model_validate(answer.json()).id
+    except (ValueError, ValidationError):
+        raise DeliveryError(
+            f"Discord answered {answer.status} without the new message's id",
+            ambiguous=True,
+            code=answer.status,
+        ) from None

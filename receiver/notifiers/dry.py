@@ -1,0 +1,30 @@
+"""Where no destination is configured: the card goes to the log."""
+
+from __future__ import annotations
+
+import structlog
+
+from receiver.card import IncidentView, compose
+
+
+class Dry:
+    """Logs each card instead of sending it."""
+
+    name = "dry"
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("receiver.dry")
+
+    async def send(self, view: IncidentView, message_id: str | None, *, ping: bool) -> str:
+        """Never fails; the id is that of the incident."""
+        card = compose(view)
+        fields = [f"{name}:\n{value}" for name, value in card.fields]
+        text = "\n".join([card.title, card.description, *fields, card.footer])
+        verb = "card_created" if message_id is None else "card_edited"
+        self._log.info(verb, incident=view.id, ping=ping, card=text)
+        return message_id or f"dry-{view.id}"
+
+    async def call(self, view: IncidentView) -> str:
+        """Never fails."""
+        self._log.info("person_called", incident=view.id, call=compose(view).call)
+        return f"dry-call-{view.id}"

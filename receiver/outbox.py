@@ -1,0 +1,135 @@
+"""Sends what waits to be told: one message at a time, each rendered from the truth of that moment.
+
+An incident's card is a revision number, not a queue: however much happens while Discord is away,
+one true card is sent afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Mapping
+from datetime import timedelta
+from sqlite3 import Connection
+
+import structlog
+
+from receiver.clock import Clock
+from receiver.delivery import DeliveryError, Notifier
+from receiver.metrics import Metrics
+from receiver.records import Message
+from receiver.settings import ReceiverSettings
+from receiver.situation import History, read_history
+from receiver.store import messages
+from receiver.store.database import Database, StoreError
+from receiver.view import view_of
+
+log = structlog.get_logger("outbox")
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 300.0
+IDLE = 5.0
+"""Seconds; how long to wait without being woken. A wake-up may be missed, a clock may jump."""
+
+
+class Outbox:
+    """The one sender."""
+
+    def __init__(
+        self,
+        database: Database,
+        notifiers: Mapping[str, Notifier],
+        settings: ReceiverSettings,
+        metrics: Metrics,
+        clock: Clock,
+        news: asyncio.Event,
+    ) -> None:
+        self._database = database
+        self._notifiers = notifiers
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._news = news
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Finish the message in hand, then return from run()."""
+        self._stopping = True
+        self._news.set()
+
+    async def run(self) -> None:
+        while not self._stopping:
+            self._news.clear()
+            try:
+                wait = await self._next()
+            except StoreError as error:
+                log.error("the store cannot be used; trying again", problem=str(error))
+                wait = IDLE
+            if wait > 0:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(wait, IDLE)):
+                        await self._news.wait()
+
+    async def _next(self) -> float:
+        """Send what is due. Returns how many seconds there is nothing to do."""
+        message = await self._database.run(messages.message_due)
+        if message is None:
+            return IDLE
+        early = (message.due_at - self._clock.now()).total_seconds()
+        if early > 0:
+            return early
+        await self._send(message)
+        return 0.0
+
+    async def _send(self, message: Message) -> None:
+        notifier = self._notifiers.get(message.notifier) or next(iter(self._notifiers.values()))
+        now = self._clock.now()
+
+        def attempt(c: Connection) -> History | None:
+            messages.attempt_message(c, message)
+            return read_history(c, message.incident_id, now)
+
+        history = await self._database.run(attempt)
+        if history is None:
+            raise StoreError(f"message {message.id} is about an incident that is not there")
+        view = view_of(history, self._settings)
+        try:
+            if message.kind == "call":
+                message_id = await notifier.call(view)
+            else:
+                message_id = await notifier.send(
+                    view, message.message_id, ping=message.ping and message.message_id is None
+                )
+        except DeliveryError as error:
+            await self._not_sent(message, notifier.name, error)
+            return
+        await self._database.run(lambda c: messages.delivered(c, message, message_id))
+        self._metrics.notifications.labels(notifier.name, "sent").inc()
+        log.info("told", incident=message.incident_id, kind=message.kind, revision=message.revision)
+
+    async def _not_sent(self, message: Message, notifier: str, error: DeliveryError) -> None:
+        wait = error.retry_after if error.retry_after is not None else _pause(message.attempts)
+        again = None if error.permanent else self._clock.now() + timedelta(seconds=wait)
+
+        def change(c: Connection) -> None:
+            messages.not_delivered(c, message, error.words, again)
+            if message.error != error.words:
+                messages.add_event(
+                    c, message.incident_id, "not told", error.words, self._clock.now()
+                )
+
+        await self._database.run(change)
+        self._metrics.notifications.labels(
+            notifier, "failed" if error.permanent else "retried"
+        ).inc()
+        log.warning(
+            "could not tell",
+            incident=message.incident_id,
+            problem=error.words,
+            permanent=error.permanent,
+        )
+
+
+def _pause(attempts: int) -> float:
+    """Seconds before the next try: doubled each time, with jitter so that restarts do not beat in step."""
+    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempts, 10)) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret

@@ -1,0 +1,266 @@
+"""The severity/action table, and decide(): what an arriving alert means. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from receiver.records import Severity
+from target.durations import Duration, format_duration, parse_duration
+
+Confirm = Literal["probe", "minio", "container", "signal", "none"]
+Category = Literal["health", "performance", "resource", "container", "storage", "pipeline"]
+TARGETS = {"restart": ("app", "minio", "container"), "rollback": ("app",), "person": ("",)}
+"""The actions a row may name, each with the targets it may have; the first is the default.
+
+``container`` is the one of the alert's ``name`` label: the app's or MinIO's.
+"""
+_STEP = re.compile(r"(?P<action>[a-z]+)(?: +(?P<target>[a-z]+))? +@(?P<after>\S+)")
+
+
+class PolicyError(Exception):
+    """policy.yml cannot be used. ``problems`` has one line for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PolicyStep(_Strict):
+    """``restart app @0m``: do ``action`` to ``target`` at ``after`` on the ladder."""
+
+    action: str
+    target: str
+    after: Duration
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        match = _STEP.fullmatch(value.strip())
+        if not match or match["action"] not in TARGETS:
+            raise ValueError(
+                f"allowed: ACTION [TARGET] @TIME with an action of {', '.join(TARGETS)}; got {value!r}"
+            )
+        targets = TARGETS[match["action"]]
+        target = match["target"] or targets[0]
+        if target not in targets:
+            raise ValueError(
+                f"{match['action']} takes {' or '.join(t for t in targets if t) or 'no target'}; got {target!r}"
+            )
+        return {
+            "action": match["action"],
+            "target": target,
+            "after": parse_duration(match["after"]),
+        }
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.action, self.target, f"@{format_duration(self.after)}")))
+
+
+class Row(_Strict):
+    """What one alert asks for."""
+
+    alert: str
+    match: Mapping[str, str] = {}
+    category: Category = "health"
+    severity: Severity
+    discord: Literal["now", "grouped", "digest"]
+    mention: bool = False
+    confirm: Confirm = "none"
+    steps: tuple[PolicyStep, ...] = ()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        return labels.get("alertname") == self.alert and all(
+            labels.get(k) == v for k, v in self.match.items()
+        )
+
+
+class Other(_Strict):
+    discord: Literal["now", "grouped", "digest"]
+    mention: bool = False
+
+
+class Timing(_Strict):
+    """How long the receiver waits for what; each is a duration of policy.yml's ``timing``."""
+
+    recheck: Duration
+    run_poll: Duration
+    run_lookup: Duration
+    queue_deadline: Duration
+    run_deadline: Duration
+    verify_for: Duration
+    verify_deadline: Duration
+
+    @model_validator(mode="after")
+    def _positive(self) -> Timing:
+        for name in ("recheck", "run_poll"):
+            if getattr(self, name) < timedelta(milliseconds=50):
+                raise ValueError(f"{name}: at least 50ms")
+        return self
+
+
+class Policy(_Strict):
+    """The whole of policy.yml."""
+
+    version: Literal[1]
+    timing: Timing
+    alerts: tuple[Row, ...]
+    heartbeat: tuple[str, ...] = ("Watchdog",)
+    others: Mapping[Severity, Other]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Policy:
+        missing = {"critical", "warning", "info"} - set(self.others)
+        if missing:
+            raise ValueError(f"others: no row for {', '.join(sorted(missing))}")
+        keys = [(row.alert, tuple(sorted(row.match.items()))) for row in self.alerts]
+        twice = sorted({alert for alert, _ in keys if keys.count((alert, _)) > 1})
+        if twice:
+            raise ValueError(f"more than one row for {', '.join(twice)}")
+        return self
+
+    def row(self, labels: Mapping[str, str], severity: Severity) -> Row:
+        """The row for an alert's labels; the one of ``others`` where the table names none."""
+        for row in self.alerts:
+            if row.matches(labels):
+                return row
+        other = self.others[severity]
+        name = labels.get("alertname") or "(unnamed alert)"
+        return Row(alert=name, severity=severity, discord=other.discord, mention=other.mention)
+
+
+def parse_policy(text: str, name: str = "policy.yml") -> Policy:
+    """Raises PolicyError with one line a problem."""
+    try:
+        return Policy.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise PolicyError([f"{name}: not YAML: {' '.join(str(error).split())}"]) from error
+    except ValidationError as error:
+        lines = [
+            f"{name}: {'.'.join(map(str, item['loc'])) or 'file'}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()
+        ]
+        raise PolicyError(lines) from error
+
+
+def load_policy(path: Path) -> Policy:
+    """Raises PolicyError, also where the file cannot be read."""
+    try:
+        return parse_policy(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError([f"{path}: cannot be read: {error}"]) from error
+
+
+class PlannedStep(_Strict):
+    """A step to be remembered for an incident; ``due_at`` already counts from the ladder's zero."""
+
+    action: str
+    target: str
+    due_at: datetime
+
+
+class Decision(_Strict):
+    """What an arriving alert means, and why, in words."""
+
+    kind: Literal["heartbeat", "repeat", "join", "open", "reopen", "end", "stray end"]
+    reason: str
+    row: Row | None = None
+    steps: tuple[PlannedStep, ...] = ()
+    ladder_at: datetime | None = None
+
+
+class Standing(_Strict):
+    """What is known when an alert arrives."""
+
+    known: bool
+    """An instance with this fingerprint is open."""
+    open_incident: int | None = None
+    recent_incident: int | None = None
+    """An incident of the same service that ended within FLAP_WINDOW."""
+    ladder_at: datetime | None = None
+    taken: frozenset[tuple[str, str]] = frozenset()
+    """(action, target) of steps that wait, run, or have run for the incident: never planned twice."""
+
+
+def container_role(name: str, minio_service: Sequence[str]) -> Literal["app", "minio"]:
+    """Whose container ``name`` is: one named as in MINIO_SERVICE, or by compose as PROJECT-SERVICE-1."""
+    for service in minio_service:
+        if name == service or re.search(rf"(^|[-_]){re.escape(service)}[-_]\d+$", name):
+            return "minio"
+    return "app"
+
+
+def _plan(
+    row: Row,
+    labels: Mapping[str, str],
+    standing: Standing,
+    minio_service: Sequence[str],
+    zero: datetime,
+) -> tuple[PlannedStep, ...]:
+    planned: list[PlannedStep] = []
+    role = container_role(labels.get("name", ""), minio_service)
+    about_minio = row.category == "container" and role == "minio"
+    for step in row.steps:
+        target = role if step.target == "container" else step.target
+        if step.action == "rollback" and about_minio:
+            continue  # an older image of the application cannot cure MinIO's container
+        if (step.action, target) not in standing.taken:
+            planned.append(PlannedStep(action=step.action, target=target, due_at=zero + step.after))
+    return tuple(planned)
+
+
+def decide(
+    policy: Policy,
+    name: str,
+    labels: Mapping[str, str],
+    severity: Severity,
+    *,
+    firing: bool,
+    standing: Standing,
+    now: datetime,
+    minio_service: Sequence[str] = (),
+) -> Decision:
+    """What one alert of a webhook means for the incidents of its service."""
+    if name in policy.heartbeat:
+        return Decision(kind="heartbeat", reason=f"{name} shows that the pipeline works")
+    if not firing:
+        if standing.known:
+            return Decision(kind="end", reason=f"{name} is over, says Alertmanager")
+        return Decision(
+            kind="stray end", reason=f"{name} ended, but was not known here; nothing is opened"
+        )
+    if standing.known:
+        return Decision(kind="repeat", reason=f"{name} is known and still fires")
+    row = policy.row(labels, severity)
+    kind: Literal["join", "open", "reopen"]
+    if standing.open_incident is not None:
+        kind, reason = "join", f"{name} joins the open incident of its service"
+    elif standing.recent_incident is not None:
+        kind, reason = (
+            "reopen",
+            f"{name} fires again soon after the incident ended: it is the same one, its budget is not refilled",
+        )
+    else:
+        kind, reason = "open", f"{name} opens an incident"
+    # A ladder that ran before the incident was reopened is over: times count from the new firing.
+    zero = standing.ladder_at if kind == "join" and standing.ladder_at else now
+    steps = _plan(row, labels, standing, minio_service, zero)
+    return Decision(
+        kind=kind,
+        reason=reason,
+        row=row,
+        steps=steps,
+        ladder_at=zero if row.steps else standing.ladder_at,
+    )

@@ -1,0 +1,57 @@
+"""What Prometheus and Alertmanager say when we ask them back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import quote
+
+from receiver.delivery import DeliveryError
+from receiver.http import Http
+from target.probe import USER_AGENT
+
+_HEADERS = {"Accept": "application/json", "User-Agent": USER_AGENT}
+
+
+async def rule_result(http: Http, url: str, alert: str, labels: dict[str, str]) -> bool:
+    """Whether the expression of the alert's own rule, as Prometheus has it loaded, is true right now.
+
+    ``labels``: the alert's; they tell rules of one name apart by the labels that the rules set.
+    Raises DeliveryError where Prometheus does not answer, LookupError where it has no such rule.
+    """
+    answer = await _get(http, f"{url}/api/v1/rules?type=alert&rule_name[]={quote(alert)}")
+    expressions = [
+        rule["query"]
+        for group in answer["data"]["groups"]
+        for rule in group["rules"]
+        if rule.get("name") == alert and _set_by(rule, labels)
+    ]
+    if not expressions:
+        raise LookupError(f"Prometheus has no rule {alert}")
+    for expression in expressions:
+        result = await _get(http, f"{url}/api/v1/query?query={quote(expression)}")
+        if result["data"]["result"]:
+            return True
+    return False
+
+
+def _set_by(rule: dict[str, Any], labels: dict[str, str]) -> bool:
+    return all(labels.get(k) == v for k, v in rule.get("labels", {}).items() if "{{" not in str(v))
+
+
+async def still_active(http: Http, url: str, fingerprints: Collection[str]) -> bool:
+    """Whether Alertmanager holds any of the alerts as active. Raises DeliveryError where it does not answer."""
+    answer = await _get(http, f"{url}/api/v2/alerts?active=true&silenced=true&inhibited=true")
+    return any(
+        isinstance(alert, dict) and alert.get("fingerprint") in fingerprints for alert in answer
+    )
+
+
+async def _get(http: Http, url: str) -> Any:
+    answer = await http.request("GET", url, headers=_HEADERS, timeout=5.0)
+    if answer.status != 200:
+        raise DeliveryError(f"HTTP {answer.status}: {answer.words(120)}")
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise DeliveryError(str(error)) from error

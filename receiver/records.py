@@ -1,0 +1,105 @@
+"""What the store remembers, as frozen values: incidents, alerts, steps, messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Severity = Literal["critical", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
+"""From the mildest; an incident is as severe as its worst alert ever was."""
+
+StepState = Literal["pending", "running", "done", "failed", "refused", "dropped"]
+STEP_STATES: tuple[StepState, ...] = ("pending", "running", "done", "failed", "refused", "dropped")
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One trouble of one service, from its first alert to its confirmed end."""
+
+    id: int
+    service: str
+    state: Literal["open", "resolved"]
+    severity: Severity
+    opened_at: datetime
+    ladder_at: datetime | None
+    """When the first alert that asks for steps joined: the zero of the ladder's times."""
+    resolved_at: datetime | None
+    reopened: int
+    verdict: str
+    truncated: int
+    check_at: datetime | None
+    """When its end is next looked at; None while an alert fires."""
+
+
+@dataclass(frozen=True)
+class AlertInstance:
+    """One alert from its firing to its end: its fingerprint while open."""
+
+    id: int
+    incident_id: int
+    fingerprint: str
+    name: str
+    severity: Severity
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    starts_at: datetime
+    first_seen: datetime
+    last_seen: datetime
+    ended_at: datetime | None
+    repeats: int
+
+    @property
+    def firing(self) -> bool:
+        return self.ended_at is None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rung of the ladder: what is to be done for an incident, and what became of it."""
+
+    id: int
+    incident_id: int
+    action: str
+    target: str
+    alert: str
+    """The name of the alert that asked for it."""
+    state: StepState
+    phase: str
+    """Where a running step is, e.g. dispatching, following, verifying; empty otherwise."""
+    due_at: datetime
+    words: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """What the action must find again after a crash: correlation id, run id, target."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message to people: an incident's card, or a call for a person."""
+
+    id: int
+    incident_id: int
+    kind: Literal["card", "call"]
+    notifier: str
+    ping: bool
+    message_id: str | None
+    revision: int
+    delivered: int
+    due_at: datetime
+    attempts: int
+    error: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the audit trail."""
+
+    id: int
+    incident_id: int | None
+    at: datetime
+    kind: str
+    words: str

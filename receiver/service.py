@@ -1,0 +1,173 @@
+"""The receiver as a whole: wired, started and stopped in named phases."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+import aiohttp
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from receiver.actions import Action
+from receiver.actions.github import GitHub
+from receiver.actions.person import Person
+from receiver.actions.restart import Restart
+from receiver.actions.rollback import Rollback
+from receiver.app import App
+from receiver.clock import Clock
+from receiver.http import Http, open_session
+from receiver.intake import Intake
+from receiver.metrics import Metrics, StoreGauges
+from receiver.notifiers import configured
+from receiver.outbox import Outbox
+from receiver.policy import Policy, load_policy
+from receiver.settings import ReceiverSettings
+from receiver.situation import Lookout
+from receiver.store import messages, steps
+from receiver.store.database import Database, StoreError
+from receiver.verify import Confirmer
+from receiver.worker import Worker
+from target.engine import Engine
+
+log = structlog.get_logger("receiver")
+FINISH_WITHIN = 20.0
+"""Seconds that work in hand gets to finish at a shutdown; what is cut off is found again by its record."""
+
+
+def policy_path(settings: ReceiverSettings) -> Path:
+    """POLICY_FILE, or the table that this release ships."""
+    return settings.policy_file or Path(str(resources.files("monitoring").joinpath("policy.yml")))
+
+
+def build_actions(
+    settings: ReceiverSettings, engine: Engine, http: Http, lookout: Lookout, policy: Policy
+) -> Mapping[str, Action]:
+    """ACTIONS: one line each."""
+    github = None
+    if settings.github_token and settings.github_repo:
+        github = GitHub(
+            http,
+            settings.github_api_url,
+            settings.github_repo,
+            settings.github_token,
+            settings.rollback_workflow,
+            settings.rollback_ref,
+        )
+    made: tuple[Action, ...] = (
+        Restart(settings, engine),
+        Rollback(github, lookout, policy.timing),
+        Person(settings.contacts),
+    )
+    return {action.name: action for action in made}
+
+
+class Receiver:
+    """Accepts, decides, tells and acts. ``start`` raises PolicyError or StoreError before anything runs."""
+
+    def __init__(
+        self, settings: ReceiverSettings, engine: Engine, registry: CollectorRegistry, clock: Clock
+    ) -> None:
+        self.settings = settings
+        self.policy = load_policy(policy_path(settings))
+        self._engine = engine
+        self._registry = registry
+        self._clock = clock
+        self._database = Database(settings.database_path)
+        self._sessions: list[aiohttp.ClientSession] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lock: int | None = None
+
+    async def start(self) -> web.Application:
+        """Open the store, begin to work, and return what is to be listened with."""
+        self._lock = _only_one(self.settings.database_path)
+        self._database.open()
+        await self._database.run(steps.recover)
+        calls, probes = open_session(), aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        self._sessions = [calls, probes]
+        http = Http(calls)
+        notifiers = {n.name: n for n in configured(http, self.settings)}
+        metrics = Metrics(self._registry, notifiers)
+        self._registry.register(StoreGauges(self.settings.database_path, self._clock))
+        self._confirmer = Confirmer(self.settings, self._engine, probes, http)
+        lookout = Lookout(self.settings, self.policy, self._confirmer, http)
+        actions = build_actions(self.settings, self._engine, http, lookout, self.policy)
+        first = next(iter(notifiers))
+        self.worker = Worker(self._database, lookout, actions, metrics, self._clock, first)
+        self.outbox = Outbox(
+            self._database, notifiers, self.settings, metrics, self._clock, self.worker.told
+        )
+        self._tasks = [
+            asyncio.create_task(self.worker.run(), name="worker"),
+            asyncio.create_task(self.outbox.run(), name="outbox"),
+        ]
+        intake = Intake(
+            policy=self.policy,
+            notifier=first,
+            flap_window=self.settings.flap_window,
+            minio_service=self.settings.minio_service,
+        )
+        app = App(
+            self.settings, intake, self._database, metrics, self._clock, self._wake, self.unready
+        )
+        return app.application()
+
+    def _wake(self) -> None:
+        self.worker.wake()
+        self.worker.told.set()
+
+    def unready(self) -> str:
+        """Why work is not being done, in words; empty when it is."""
+        for task in self._tasks:
+            if task.done():
+                return f"the {task.get_name()} has ended"
+        return "" if self._tasks else "not started"
+
+    async def wait_failure(self) -> None:
+        """Return only by raising what ended the worker or the outbox before its time."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def looks_healthy(self) -> bool:
+        """What makes a running version count as good: it answers, and no critical incident is open."""
+        figures = await self._database.run(messages.figures)
+        if figures.open.get("critical", 0):
+            return False
+        return (await self._confirmer.look("probe")).sick is False
+
+    async def stop(self) -> None:
+        """Finish what is in hand, commit, close. Accepting has stopped before."""
+        if self._tasks:
+            self.worker.stop()
+            self.outbox.stop()
+            _, late = await asyncio.wait(self._tasks, timeout=FINISH_WITHIN)
+            for task in late:
+                log.warning("cut off; its record says how far it came", task=task.get_name())
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        for session in self._sessions:
+            await session.close()
+        self._database.close()
+        if self._lock is not None:
+            os.close(self._lock)
+
+
+def _only_one(path: Path) -> int:
+    """Hold a lock on the store for our lifetime. Raises StoreError when another process has it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise StoreError(f"{path} is in use by another receiver") from error
+    return lock

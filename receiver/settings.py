@@ -1,0 +1,84 @@
+"""What the receiver needs to know, beside where the deployment is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from receiver.notifiers.discord import validate_webhook_url
+from target.durations import Duration, parse_duration
+from target.settings import Address, DeploymentSettings, HttpUrl, is_loopback
+
+
+def _repository(value: str) -> str:
+    owner, _, name = value.partition("/")
+    if not owner or not name or "/" in name or any(c.isspace() for c in value):
+        raise ValueError("allowed: OWNER/NAME")
+    return value
+
+
+def _discord(value: SecretStr) -> SecretStr:
+    validate_webhook_url(value.get_secret_value())
+    return value
+
+
+def _database(value: str) -> str:
+    if not value.startswith("sqlite:///") or len(value) == len("sqlite:///"):
+        raise ValueError("allowed: sqlite:///PATH (four slashes for an absolute path)")
+    return value
+
+
+class ReceiverSettings(DeploymentSettings):
+    """Credentials, budgets and switches of what is told and done."""
+
+    receiver_listen: Address = "127.0.0.1:5001"
+    database_url: Annotated[str, AfterValidator(_database)] | None = None
+    policy_file: Path | None = None
+    webhook_token: SecretStr | None = None
+    board_token: SecretStr | None = None
+    max_body_bytes: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
+
+    discord_webhook_url: Annotated[SecretStr, AfterValidator(_discord)] | None = None
+    discord_mention: str | None = Field(None, pattern=r"^(<@[&!]?\d{1,20}>|@here)$")
+    contacts: str = Field("", max_length=1000)
+    public_url: HttpUrl | None = None
+
+    github_token: SecretStr | None = None
+    github_repo: Annotated[str, AfterValidator(_repository)] | None = None
+    github_api_url: HttpUrl = "https://api.github.com"
+    rollback_workflow: str = Field("rollback.yml", pattern=r"^[\w.-]+\.ya?ml$")
+    rollback_ref: str = Field("main", pattern=r"^[\w./-]+$")
+
+    alertmanager_url: HttpUrl | None = None
+    prometheus_url: HttpUrl | None = None
+
+    auto_rollback_enabled: bool = True
+    rollback_on_health_failure: bool = True
+    rollback_on_performance_degradation: bool = True
+    rollback_on_resource_exhaustion: bool = True
+    dry_run: bool = False
+    flap_window: Duration = parse_duration("10m")
+    cooldown: Duration = parse_duration("30m")
+    max_rollbacks_per_day: int = Field(3, ge=0, le=100)
+    max_restarts_per_hour: int = Field(3, ge=0, le=100)
+
+    @model_validator(mode="after")
+    def _combinations(self) -> ReceiverSettings:
+        if not is_loopback(self.receiver_listen) and not (self.webhook_token and self.board_token):
+            raise ValueError(
+                f"RECEIVER_LISTEN={self.receiver_listen} is not loopback: WEBHOOK_TOKEN and BOARD_TOKEN are needed"
+                " (sermon-monitor secrets init DIR makes them)"
+            )
+        if self.github_token and not self.github_repo:
+            raise ValueError(
+                "GITHUB_TOKEN is set without GITHUB_REPO: allowed: OWNER/NAME of the application"
+            )
+        return self
+
+    @property
+    def database_path(self) -> Path:
+        if self.database_url is None:
+            return self.state_dir / "receiver.sqlite3"
+        return Path(self.database_url.removeprefix("sqlite:///"))

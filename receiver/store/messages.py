@@ -1,0 +1,120 @@
+"""SQL of what goes out to people, of the audit trail and of our own figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from sqlite3 import Connection
+
+from receiver.records import Event, Message
+from receiver.store import rows
+
+
+def touch_card(c: Connection, incident_id: int, notifier: str, ping: bool, now: datetime) -> None:
+    """There is news for an incident's card; the first news makes the card. A ping is for the first send only."""
+    c.execute(
+        "INSERT INTO messages (incident_id, kind, notifier, ping, revision, due_at, since) VALUES (?, 'card', ?, ?, 1, ?, ?)"
+        " ON CONFLICT (incident_id, notifier) WHERE kind = 'card' DO UPDATE SET"
+        " since = CASE WHEN revision > delivered THEN since ELSE excluded.since END,"
+        " due_at = CASE WHEN revision > delivered THEN due_at ELSE excluded.due_at END,"
+        " revision = revision + 1, ping = CASE WHEN message_id IS NULL THEN max(ping, excluded.ping) ELSE ping END",
+        (incident_id, notifier, int(ping), now.timestamp(), now.timestamp()),
+    )
+
+
+def card_exists(c: Connection, incident_id: int) -> bool:
+    return (
+        c.execute(
+            "SELECT 1 FROM messages WHERE incident_id = ? AND kind = 'card'", (incident_id,)
+        ).fetchone()
+        is not None
+    )
+
+
+def add_call(c: Connection, incident_id: int, notifier: str, now: datetime) -> None:
+    c.execute(
+        "INSERT INTO messages (incident_id, kind, notifier, ping, revision, due_at, since) VALUES (?, 'call', ?, 1, 1, ?, ?)",
+        (incident_id, notifier, now.timestamp(), now.timestamp()),
+    )
+
+
+def message_due(c: Connection) -> Message | None:
+    """The message that has waited longest for its turn, due or not yet."""
+    row = c.execute(
+        "SELECT * FROM messages WHERE revision > delivered ORDER BY due_at LIMIT 1"
+    ).fetchone()
+    return rows.to_message(row) if row else None
+
+
+def attempt_message(c: Connection, message: Message) -> None:
+    """Record an attempt before it goes out."""
+    c.execute("UPDATE messages SET attempts = attempts + 1 WHERE id = ?", (message.id,))
+
+
+def delivered(c: Connection, message: Message, message_id: str) -> None:
+    c.execute(
+        "UPDATE messages SET delivered = ?, message_id = ?, attempts = 0, error = '' WHERE id = ?",
+        (message.revision, message_id, message.id),
+    )
+
+
+def not_delivered(c: Connection, message: Message, error: str, again_at: datetime | None) -> None:
+    """Try again at a time; None: this revision is given up, the next news tries again."""
+    if again_at is None:
+        c.execute(
+            "UPDATE messages SET delivered = ?, error = ? WHERE id = ?",
+            (message.revision, error, message.id),
+        )
+    else:
+        c.execute(
+            "UPDATE messages SET due_at = ?, error = ? WHERE id = ?",
+            (again_at.timestamp(), error, message.id),
+        )
+
+
+def add_event(c: Connection, incident_id: int | None, kind: str, words: str, now: datetime) -> None:
+    c.execute(
+        "INSERT INTO events (incident_id, at, kind, words) VALUES (?, ?, ?, ?)",
+        (incident_id, now.timestamp(), kind, words),
+    )
+
+
+def events(c: Connection, incident_id: int) -> list[Event]:
+    query = "SELECT * FROM events WHERE incident_id = ? ORDER BY id"
+    return [
+        Event(row["id"], row["incident_id"], rows.to_time(row["at"]), row["kind"], row["words"])
+        for row in c.execute(query, (incident_id,))
+    ]
+
+
+def beat(c: Connection, name: str, now: datetime) -> None:
+    c.execute(
+        "INSERT INTO heartbeats (name, last_at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET last_at = excluded.last_at",
+        (name, now.timestamp()),
+    )
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What our own gauges say."""
+
+    outbox_depth: int
+    outbox_since: datetime | None
+    open: dict[str, int]
+    heartbeat: datetime | None
+
+
+def figures(c: Connection) -> Figures:
+    waiting = c.execute(
+        "SELECT count(*), min(since) FROM messages WHERE revision > delivered"
+    ).fetchone()
+    by_severity = c.execute(
+        "SELECT severity, count(*) FROM incidents WHERE state = 'open' GROUP BY severity"
+    )
+    last = c.execute("SELECT max(last_at) FROM heartbeats").fetchone()
+    return Figures(
+        outbox_depth=waiting[0],
+        outbox_since=rows.to_at(waiting[1]),
+        open=dict(by_severity.fetchall()),
+        heartbeat=rows.to_at(last[0]),
+    )

@@ -1,0 +1,78 @@
+"""An incident as people are shown it, from what the store remembers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from receiver.card import AlertLine, IncidentView, StepLine
+from receiver.records import AlertInstance, Step
+from receiver.settings import ReceiverSettings
+from receiver.situation import History
+
+
+def view_of(history: History, settings: ReceiverSettings) -> IncidentView:
+    incident = history.incident
+    coming = [s for s in history.steps if s.state == "pending"]
+    taken = [s for s in history.steps if s.state != "pending"]
+    return IncidentView(
+        id=incident.id,
+        service=incident.service,
+        state=incident.state,
+        severity=incident.severity,
+        opened_at=incident.opened_at,
+        resolved_at=incident.resolved_at,
+        reopened=incident.reopened,
+        alerts=tuple(_alert_line(alert) for alert in _latest(history.alerts)),
+        steps=tuple(
+            _step_line(step)
+            for step in sorted(taken, key=lambda s: s.started_at or s.ended_at or s.due_at)
+        ),
+        coming=tuple(StepLine(s.action, s.state, s.due_at, s.words, "") for s in coming),
+        person_called=any(s.action == "person" and s.state == "done" for s in history.steps),
+        contacts=settings.contacts,
+        truncated=incident.truncated,
+        dry=settings.dry_run,
+        public_url=settings.public_url or "",
+        verdict=incident.verdict,
+    )
+
+
+def _latest(alerts: Sequence[AlertInstance]) -> list[AlertInstance]:
+    """One line for each thing that is wrong: an alert that came and went five times is one."""
+    seen: dict[tuple[str, ...], AlertInstance] = {}
+    for alert in sorted(alerts, key=lambda a: (not a.firing, -a.first_seen.timestamp())):
+        about = (alert.name, alert.labels.get("cause", ""), alert.annotations.get("summary", ""))
+        seen.setdefault(about, alert)
+    return list(seen.values())
+
+
+def _alert_line(alert: AlertInstance) -> AlertLine:
+    notes = alert.annotations
+    return AlertLine(
+        name=alert.name,
+        severity=alert.severity,
+        cause=alert.labels.get("cause", ""),
+        summary=notes.get("summary", ""),
+        description=notes.get("description", ""),
+        firing=alert.firing,
+        since=min(alert.starts_at, alert.first_seen),
+        until=alert.ended_at,
+        runbook_url=notes.get("runbook_url", ""),
+        dashboard_url=notes.get("dashboard_url", ""),
+        repeats=alert.repeats,
+    )
+
+
+def _step_line(step: Step) -> StepLine:
+    target = (
+        f"{step.target}: "
+        if step.action == "restart" and step.state in ("refused", "dropped")
+        else ""
+    )
+    return StepLine(
+        step.action,
+        step.state,
+        step.ended_at or step.started_at,
+        target + step.words,
+        str(step.detail.get("url", "")),
+    )

@@ -1,0 +1,323 @@
+"""Does what is due: judges steps by their gates, runs them, and closes incidents that are over.
+
+Every state is in the store; this loop can die at any instant and begin again. What is attempted is
+committed before it goes out, its outcome after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from sqlite3 import Connection
+
+import structlog
+
+from receiver import gates
+from receiver.actions import Action, Progress
+from receiver.clock import Clock
+from receiver.metrics import Metrics
+from receiver.records import Step
+from receiver.situation import History, Lookout, read_history
+from receiver.store import incidents, messages, steps
+from receiver.store.database import Database, StoreError
+from target.engine import EngineError
+
+log = structlog.get_logger("worker")
+_NEEDS_A_PERSON = ("cool-down and budget", "known-good target", "destination")
+"""A refusal by one of these means that nothing more will be done by itself; a switch that is off was meant."""
+LONGEST_SLEEP = timedelta(seconds=5)
+"""However far the next due work is: the clock may jump, and a wake-up may be missed."""
+
+
+class Worker:
+    """One loop; incidents are handled one after the other, each step of one in its order."""
+
+    def __init__(
+        self,
+        database: Database,
+        lookout: Lookout,
+        actions: Mapping[str, Action],
+        metrics: Metrics,
+        clock: Clock,
+        notifier: str,
+    ) -> None:
+        self._database = database
+        self._lookout = lookout
+        self._actions = actions
+        self._metrics = metrics
+        self._clock = clock
+        self._notifier = notifier
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self.told = asyncio.Event()
+        """Set whenever a message may wait to be sent."""
+
+    def wake(self) -> None:
+        """There may be new work."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Finish the step in hand, then return from run()."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                await self._round()
+                await self._sleep()
+            except StoreError as error:
+                log.error("the store cannot be used; trying again", problem=str(error))
+                await self._sleep_at_most(LONGEST_SLEEP)
+
+    async def _round(self) -> None:
+        for incident_id in await self._database.run(lambda c: steps.due(c, self._clock.now())):
+            if self._stopping:
+                return
+            try:
+                await self.handle(incident_id)
+            except StoreError:
+                raise
+            except Exception as fault:  # one incident's fault must not keep the others waiting
+                log.exception(
+                    "an incident could not be handled; trying again", incident=incident_id
+                )
+                await self._set_aside(incident_id, fault)
+
+    async def _set_aside(self, incident_id: int, fault: Exception) -> None:
+        now = self._clock.now()
+        again = now + self._lookout.policy.timing.recheck
+
+        def change(c: Connection) -> None:
+            steps.defer_all(c, incident_id, now, again)
+            self._record(
+                c,
+                incident_id,
+                "internal fault",
+                f"{type(fault).__name__} in our own code; the log has it",
+                now,
+            )
+
+        await self._database.run(change)
+
+    async def _sleep(self) -> None:
+        upcoming = await self._database.run(steps.next_due)
+        await self._sleep_at_most(upcoming - self._clock.now() if upcoming else LONGEST_SLEEP)
+
+    async def _sleep_at_most(self, wanted: timedelta) -> None:
+        seconds = min(max(wanted, timedelta(milliseconds=20)), LONGEST_SLEEP).total_seconds()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+
+    async def handle(self, incident_id: int) -> None:
+        """Everything of one incident that is due now."""
+        now = self._clock.now()
+        history = await self._database.run(lambda c: read_history(c, incident_id, now))
+        if history is None:
+            return
+        for step in sorted(history.steps, key=_order):
+            if step.state in ("pending", "running") and step.due_at <= now:
+                await self._step(step, now)
+        if history.incident.check_at and history.incident.check_at <= now:
+            await self._check_end(incident_id)
+
+    async def _step(self, step: Step, now: datetime) -> None:
+        history = await self._database.run(lambda c: read_history(c, step.incident_id, now))
+        if history is None:
+            return
+        if step.state == "running":
+            await self._advance(step, history)
+            return
+        facts = await self._lookout.facts(step, history, now)
+        verdict = gates.judge(facts)
+        if verdict.outcome == "pass":
+            await self._begin(step, history)
+        else:
+            await self._held(step, verdict)
+
+    async def _held(self, step: Step, verdict: gates.Verdict) -> None:
+        """A gate said no, not yet, or not any more: its reason is stored and shown."""
+        now = self._clock.now()
+        news = verdict.reason != step.words
+        again = now + self._lookout.policy.timing.recheck
+
+        def change(c: Connection) -> None:
+            if verdict.outcome == "wait":
+                steps.defer_step(c, step.id, verdict.reason, again)
+            else:
+                state = "refused" if verdict.outcome == "refuse" else "dropped"
+                steps.end_step(c, step.id, state, verdict.reason, now)
+                if verdict.outcome == "refuse" and verdict.gate in _NEEDS_A_PERSON:
+                    steps.hasten_person(c, step.incident_id, now)
+            if news:
+                self._record(
+                    c,
+                    step.incident_id,
+                    f"{step.action} {verdict.outcome}",
+                    f"{verdict.gate}: {verdict.reason}",
+                    now,
+                )
+
+        await self._database.run(change)
+        if news:
+            self._metrics.refusals.labels(verdict.gate).inc()
+            log.info(
+                "a gate held a step",
+                incident=step.incident_id,
+                action=step.action,
+                gate=verdict.gate,
+                outcome=verdict.outcome,
+                reason=verdict.reason,
+            )
+            self.told.set()
+
+    async def _begin(self, step: Step, history: History) -> None:
+        action = self._actions[step.action]
+        now = self._clock.now()
+        try:
+            phase, detail = await action.prepare(step, history, now)
+        except EngineError as error:
+            await self._held(step, gates.Verdict("destination", "wait", str(error)))
+            return
+
+        def claim(c: Connection) -> Step | None:
+            if not steps.claim_step(c, step.id, phase, detail, now):
+                return None
+            self._record(
+                c,
+                step.incident_id,
+                f"{step.action} begins",
+                f"asked for by {step.alert or 'the incident'}",
+                now,
+            )
+            return steps.step(c, step.id)
+
+        claimed = await self._database.run(claim)
+        if claimed is not None:
+            log.info(
+                "step begins",
+                incident=step.incident_id,
+                action=step.action,
+                target=step.target,
+                phase=phase,
+            )
+            self.told.set()
+            await self._advance(claimed, history)
+
+    async def _advance(self, step: Step, history: History) -> None:
+        """Run phases until one must wait."""
+        while True:
+            progress = await self._actions[step.action].advance(step, history, self._clock.now())
+            following = await self._remember(step, progress)
+            if following is None or self._stopping:
+                return
+            step = following
+
+    async def _remember(self, step: Step, progress: Progress) -> Step | None:
+        """Commit what came of an advance. Returns the step when its next advance is due at once."""
+        now = self._clock.now()
+        due_at = progress.due_at or now
+
+        def change(c: Connection) -> Step | None:
+            if progress.state == "running":
+                steps.move_step(c, step.id, progress.phase, progress.words, due_at, progress.detail)
+            else:
+                if progress.detail:
+                    steps.move_step(c, step.id, step.phase, progress.words, now, progress.detail)
+                steps.end_step(c, step.id, progress.state, progress.words, now)
+            if progress.verdict:
+                incidents.set_verdict(c, step.incident_id, progress.verdict)
+            if progress.call_person:
+                self._call(c, step, now)
+            if (progress.words, progress.state) != (step.words, step.state):
+                self._record(
+                    c, step.incident_id, f"{step.action} {progress.state}", progress.words, now
+                )
+            return steps.step(c, step.id)
+
+        after = await self._database.run(change)
+        self.told.set()
+        if progress.state != "running":
+            self._metrics.actions.labels(step.action, progress.state).inc()
+            log.info(
+                "step ended",
+                incident=step.incident_id,
+                action=step.action,
+                outcome=progress.state,
+                words=progress.words,
+            )
+            return None
+        return after if due_at <= now else None
+
+    def _call(self, c: Connection, step: Step, now: datetime) -> None:
+        if step.action == "person":
+            messages.add_call(c, step.incident_id, self._notifier, now)
+        else:
+            steps.hasten_person(c, step.incident_id, now)
+            self._wake.set()
+
+    async def _check_end(self, incident_id: int) -> None:
+        """No alert fires any more: the incident is over when our own look agrees and nothing is under way."""
+        now = self._clock.now()
+        history = await self._database.run(lambda c: read_history(c, incident_id, now))
+        if history is None or history.incident.state != "open":
+            return
+        seen = await self._lookout.confirmer.look_all(self._lookout.policy, history.alerts)
+        under_way = [s for s in history.steps if s.state == "running"]
+        over = not under_way and (seen.sick is False or (seen.sick is None and seen.unaskable))
+        again = now + self._lookout.policy.timing.recheck
+
+        def change(c: Connection) -> bool:
+            if any(alert.firing for alert in incidents.alerts(c, incident_id)):
+                incidents.set_check(c, incident_id, None)  # one fired while we looked
+                return False
+            # Alertmanager also resolves alerts when Prometheus has died: while our own look
+            # disagrees, the call for a person stays on the ladder.
+            steps.drop_pending(c, incident_id, "the alerts are over", now, keep_person=not over)
+            if over and incidents.resolve_incident(c, incident_id, _ending(history, seen), now):
+                self._record(c, incident_id, "resolved", seen.words, now)
+                return True
+            incidents.set_check(c, incident_id, again)
+            words = f"the alerts are over, but our own look does not agree: {seen.words}"
+            if not under_way and words != history.incident.verdict:
+                incidents.set_verdict(c, incident_id, words)
+                self._record(c, incident_id, "not over yet", words, now)
+            return False
+
+        resolved = await self._database.run(change)
+        log.info(
+            "incident resolved" if resolved else "incident not over yet",
+            incident=incident_id,
+            look=seen.words,
+        )
+        self.told.set()
+
+    def _record(
+        self, c: Connection, incident_id: int, kind: str, words: str, now: datetime
+    ) -> None:
+        """One line of the audit trail, and news for the card where the incident has one."""
+        messages.add_event(c, incident_id, kind, words, now)
+        if messages.card_exists(c, incident_id):
+            messages.touch_card(c, incident_id, self._notifier, False, now)
+
+
+def _order(step: Step) -> tuple[bool, datetime, bool, int]:
+    """What runs goes on first; then by time, MinIO before the application that needs it."""
+    return (step.state != "running", step.due_at, step.target != "minio", step.id)
+
+
+def _ending(history: History, seen: gates.Confirmation) -> str:
+    """One sentence on how it ended."""
+    if any(s.action == "rollback" and s.state == "done" for s in history.steps):
+        return history.incident.verdict
+    restarts = [s for s in history.steps if s.action == "restart" and s.state == "done"]
+    cure = (
+        f"A restart cured it ({restarts[-1].words})"
+        if restarts
+        else "It ended without a step of ours"
+    )
+    return f"{cure}; our own look agrees: {seen.words}"

@@ -1,0 +1,337 @@
+"""``check``: everything that must be right before the night, each finding with what mends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import aiohttp
+import yaml
+
+from receiver.card import AlertLine, IncidentView
+from receiver.delivery import DeliveryError
+from receiver.http import Http, open_session
+from receiver.notifiers import configured
+from receiver.policy import Policy, PolicyError, load_policy
+from receiver.service import policy_path
+from receiver.store.database import StoreError, connect
+from sermon_monitor.settings import Settings
+from target import roles
+from target.engine import Container, Engine, EngineError
+from target.probe import probe
+from target.rules import render_rules
+
+Level = Literal["ok", "note", "problem"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``problem`` makes ``check`` fail; ``note`` is worth knowing. ``mend``: what to type or set."""
+
+    level: Level
+    what: str
+    words: str
+    mend: str = ""
+
+
+async def check(settings: Settings, *, send: bool) -> list[Finding]:
+    """Look at everything; nothing is changed, and with ``send`` one test card goes out."""
+    found = [*_policy(settings), *_store(settings), *await _deployment(settings)]
+    async with open_session() as session:
+        http = Http(session)
+        found += await _daemon(
+            http,
+            "Prometheus",
+            settings.prometheus_url,
+            "/-/ready",
+            "PROMETHEUS_URL",
+            lambda: _drift(http, settings),
+        )
+        found += await _daemon(
+            http, "Alertmanager", settings.alertmanager_url, "/-/ready", "ALERTMANAGER_URL", None
+        )
+        found += _destinations(settings)
+        if send:
+            found.append(await _send(http, settings))
+    return found
+
+
+def _policy(settings: Settings) -> list[Finding]:
+    path = policy_path(settings)
+    try:
+        policy = load_policy(path)
+    except PolicyError as error:
+        return [
+            Finding(
+                "problem", "policy", line, "mend the file; the shipped one is monitoring/policy.yml"
+            )
+            for line in error.problems
+        ]
+    missing = compare(policy, yaml.safe_load(render_rules(settings)))
+    return [Finding("problem", "policy", words, f"edit {path}") for words in missing] or [
+        Finding("ok", "policy", f"{path}: every alert has its row, every row its alert")
+    ]
+
+
+def compare(policy: Policy, rules: dict[str, Any]) -> list[str]:
+    """What rules and table do not have in common. ``rules``: alerts.yml, parsed."""
+    alerts = [rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
+    labelled = [
+        {"alertname": rule["alert"], **{k: str(v) for k, v in rule.get("labels", {}).items()}}
+        for rule in alerts
+    ]
+    problems = []
+    for labels in labelled:
+        name = labels["alertname"]
+        row = next((row for row in policy.alerts if row.matches(labels)), None)
+        if row is None and name not in policy.heartbeat:
+            problems.append(f"alert {name} has no row")
+        elif row is not None and (row.severity, row.category) != (
+            labels.get("severity"),
+            labels.get("category"),
+        ):
+            problems.append(
+                f"alert {name}: the rule says {labels.get('severity')}/{labels.get('category')}, the row {row.severity}/{row.category}"
+            )
+    for row in policy.alerts:
+        if not any(row.matches(labels) for labels in labelled):
+            problems.append(f"row {row.alert}{dict(row.match) or ''} has no alert")
+    return problems
+
+
+def _store(settings: Settings) -> list[Finding]:
+    try:
+        connect(settings.database_path).close()
+    except StoreError as error:
+        return [
+            Finding(
+                "problem",
+                "store",
+                str(error),
+                f"make {settings.state_dir} writable for this user, or set STATE_DIR",
+            )
+        ]
+    return [Finding("ok", "store", str(settings.database_path))]
+
+
+async def _deployment(settings: Settings) -> list[Finding]:
+    engine = Engine(settings.docker_host)
+    try:
+        containers = await asyncio.to_thread(engine.containers)
+    except EngineError as error:
+        mend = "start Docker, set DOCKER_HOST, or let this user use the socket: sudo usermod -aG docker $USER"
+        found = [Finding("problem", "docker", str(error), mend)]
+    else:
+        found = [
+            Finding("ok", "docker", f"{engine.host}: {len(containers)} containers"),
+            *_containers(settings, containers),
+        ]
+    finally:
+        engine.close()
+    if "memory" not in _controllers(settings.cgroup_root):
+        mend = "add cgroup_enable=memory cgroup_memory=1 to /boot/firmware/cmdline.txt and reboot"
+        found.append(
+            Finding(
+                "note",
+                "memory controller",
+                f"none under {settings.cgroup_root}: no container memory metrics, limits are not enforced",
+                mend,
+            )
+        )
+    async with aiohttp.ClientSession() as session:
+        for what, url, setting in (
+            ("application", settings.app_url + settings.app_health_path, "APP_URL"),
+            ("MinIO", settings.minio_url + settings.minio_health_path, "MINIO_URL"),
+        ):
+            result = await probe(session, url, 5.0)
+            words = f"{url}: {result.detail}"
+            found.append(
+                Finding("ok", what, words)
+                if result.healthy
+                else Finding("problem", what, words, f"docker ps; docker logs …; or set {setting}")
+            )
+    return found
+
+
+def _containers(settings: Settings, containers: list[Container]) -> list[Finding]:
+    found = []
+    for what, mine, setting in (
+        ("application's container", roles.app_containers(containers, settings), "APP_SERVICE"),
+        ("MinIO's container", roles.minio_containers(containers, settings), "MINIO_SERVICE"),
+    ):
+        names = ", ".join(f"{c.name} ({c.state})" for c in mine)
+        found.append(
+            Finding("ok", what, names)
+            if mine
+            else Finding(
+                "problem",
+                what,
+                f"none is named by {setting}",
+                f"set {setting} to its compose service or container name",
+            )
+        )
+    return found
+
+
+def _controllers(root: Path) -> set[str]:
+    """cgroup v2 lists its controllers in a file, v1 has a folder for each."""
+    listing = root / "cgroup.controllers"
+    try:
+        return (
+            set(listing.read_text(encoding="ascii").split())
+            if listing.exists()
+            else {p.name for p in root.iterdir()}
+        )
+    except OSError:
+        return set()  # an unreadable tree has none for us; the finding names the path
+
+
+async def _daemon(
+    http: Http,
+    what: str,
+    url: str | None,
+    path: str,
+    setting: str,
+    more: Callable[[], Awaitable[list[Finding]]] | None,
+) -> list[Finding]:
+    if url is None:
+        return [
+            Finding(
+                "note",
+                what,
+                f"{setting} is not set: it is not asked back before a step",
+                f"set {setting}",
+            )
+        ]
+    try:
+        answer = await http.request("GET", url + path, headers={}, timeout=5.0)
+    except DeliveryError as error:
+        return [Finding("problem", what, str(error), f"start it, or mend {setting}")]
+    if answer.status != 200:
+        return [
+            Finding(
+                "problem",
+                what,
+                f"{url}{path} answers HTTP {answer.status}",
+                f"look at its log, or mend {setting}",
+            )
+        ]
+    return [Finding("ok", what, url), *(await more() if more else [])]
+
+
+async def _drift(http: Http, settings: Settings) -> list[Finding]:
+    """The rules that Prometheus has loaded against those of the thresholds in force."""
+    try:
+        answer = (
+            await http.request(
+                "GET", f"{settings.prometheus_url}/api/v1/rules?type=alert", headers={}, timeout=5.0
+            )
+        ).json()
+        loaded = {rule["name"] for group in answer["data"]["groups"] for rule in group["rules"]}
+        durations = {
+            (rule["name"], rule["labels"].get("cause"), rule["duration"])
+            for group in answer["data"]["groups"]
+            for rule in group["rules"]
+        }
+    except (DeliveryError, ValueError, KeyError, TypeError) as error:
+        return [
+            Finding("problem", "rules", f"Prometheus could not be asked for its rules: {error}")
+        ]
+    ours = [
+        rule
+        for group in yaml.safe_load(render_rules(settings))["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+    missing = sorted({rule["alert"] for rule in ours} - loaded)
+    mend = "sermon-monitor rules > monitoring/alerts.yml, then reload Prometheus"
+    if missing:
+        return [
+            Finding("problem", "rules", f"Prometheus has not loaded {', '.join(missing)}", mend)
+        ]
+    return [
+        Finding(
+            "ok",
+            "rules",
+            f"Prometheus has loaded all {len(ours)} alerts ({len(durations)} rules there)",
+        )
+    ]
+
+
+def _destinations(settings: Settings) -> list[Finding]:
+    found = []
+    if settings.discord_webhook_url is None:
+        found.append(
+            Finding(
+                "note",
+                "Discord",
+                "not configured: messages are logged and shown on the board",
+                "set DISCORD_WEBHOOK_URL",
+            )
+        )
+    if not (settings.github_token and settings.github_repo):
+        found.append(
+            Finding(
+                "note",
+                "GitHub",
+                "not configured: no rollback is dispatched",
+                "set GITHUB_TOKEN and GITHUB_REPO",
+            )
+        )
+    if settings.dry_run:
+        found.append(
+            Finding(
+                "note", "actions", "DRY_RUN is true: steps are told, not done", "set DRY_RUN=false"
+            )
+        )
+    return found
+
+
+async def _send(http: Http, settings: Settings) -> Finding:
+    now = datetime.now(UTC)
+    line = AlertLine(
+        "TestCard",
+        "info",
+        "",
+        "This is a test: nothing is wrong",
+        "Sent by sermon-monitor check --send.",
+        True,
+        now,
+        None,
+        "",
+        "",
+        0,
+    )
+    view = IncidentView(
+        0,
+        "sermon-uploader",
+        "open",
+        "info",
+        now,
+        None,
+        0,
+        (line,),
+        (),
+        (),
+        False,
+        settings.contacts,
+        0,
+        settings.dry_run,
+        settings.public_url or "",
+        "A test card",
+    )
+    (notifier, *_) = configured(http, settings)
+    try:
+        await notifier.send(view, None, ping=False)
+    except DeliveryError as error:
+        return Finding(
+            "problem",
+            "test card",
+            error.words,
+            "make a new webhook in Discord and set DISCORD_WEBHOOK_URL",
+        )
+    return Finding("ok", "test card", f"sent to {notifier.name}")

@@ -1,0 +1,243 @@
+"""The command line: ``sermon-monitor``. Exit 0 done, 1 unhealthy or refused, 2 wrong usage."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from receiver import board
+from receiver.alertmanager import BodyError, parse_webhook
+from receiver.policy import PolicyError
+from receiver.store.database import StoreError, reading
+from sermon_monitor import check as checks
+from sermon_monitor import explain as explaining
+from sermon_monitor import logs, secrets, serve, shown
+from sermon_monitor.settings import Settings, SettingsError, load
+from target.rules import render_rules
+
+MAX_REPLAY_BYTES = 64 * 1024 * 1024
+
+
+def fail(lines: Sequence[str], code: int = 1) -> NoReturn:
+    """Say what is wrong, a line each, and end."""
+    for line in lines:
+        click.echo(f"sermon-monitor: {line}", err=True)
+    sys.exit(code)
+
+
+def settings_of(context: click.Context) -> Settings:
+    """Read the settings, or end with one line a problem."""
+    try:
+        settings = load(context.obj)
+    except SettingsError as error:
+        fail(error.problems, 2)
+    logs.set_up(settings.log_format, settings.log_level, logs.secrets_of(settings))
+    return settings
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sermon-monitor")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="KEY=VALUE settings file (default: $SERMON_MONITOR_CONFIG).",
+)
+@click.pass_context
+def main(context: click.Context, config: Path | None) -> None:
+    """Watches the Sermon Uploader, tells people on Discord when it breaks, and puts it right.
+
+    Example: sermon-monitor serve
+    """
+    context.obj = config
+
+
+@main.command("serve")
+@click.option(
+    "--only", type=click.Choice(["exporter", "receiver"]), help="Run one half of the process."
+)
+@click.pass_context
+def serve_command(context: click.Context, only: serve.Only) -> None:
+    """Run the process until SIGTERM.
+
+    Example: DRY_RUN=true sermon-monitor serve
+    """
+    settings = settings_of(context)
+    try:
+        serve.serve(settings, only)
+    except (serve.StartError, StoreError) as error:
+        fail([str(error)])
+    except PolicyError as error:
+        fail(error.problems, 2)
+
+
+@main.command("check")
+@click.option("--send", is_flag=True, help="Send one test card.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.pass_context
+def check_command(context: click.Context, send: bool, as_json: bool) -> None:
+    """Look at settings, policy, Docker, the application, Prometheus, Alertmanager. Exit 1 with a list.
+
+    Example: sermon-monitor check --send
+    """
+    settings = settings_of(context)
+    with shown.progress("looking at everything", quiet=as_json):
+        found = asyncio.run(checks.check(settings, send=send))
+    shown.findings(found, as_json=as_json)
+    sys.exit(1 if any(finding.level == "problem" for finding in found) else 0)
+
+
+@main.command("explain")
+@click.argument("alertname")
+@click.argument("labels", nargs=-1, metavar="[LABEL=VALUE]...")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@click.pass_context
+def explain_command(
+    context: click.Context, alertname: str, labels: tuple[str, ...], as_json: bool
+) -> None:
+    """What an alert would do right now, and why. Changes nothing.
+
+    Example: sermon-monitor explain ServiceDown cause=app
+    """
+    pairs = {}
+    for text in labels:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise click.UsageError(f"allowed: LABEL=VALUE; got {text!r}")
+        pairs[key] = value
+    with shown.progress("asking every gate", quiet=as_json):
+        told = _or_fail(
+            lambda settings: explaining.explain(settings, alertname, pairs), settings_of(context)
+        )
+    shown.explanation(told, as_json=as_json)
+
+
+@main.command("replay")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@click.pass_context
+def replay_command(context: click.Context, file: Path, as_json: bool) -> None:
+    """What a recorded webhook body would do. Changes nothing.
+
+    Example: sermon-monitor replay body.json
+    """
+    settings = settings_of(context)
+    try:
+        if file.stat().st_size > MAX_REPLAY_BYTES:
+            fail([f"{file}: larger than {MAX_REPLAY_BYTES} bytes"])
+        webhook = parse_webhook(file.read_bytes())
+    except OSError as error:
+        fail([f"{file}: {error.strerror}"])
+    except BodyError as error:
+        fail(
+            [
+                f"{file}: not a webhook body of version 4",
+                *(f"  {item['field']}: {item['problem']}" for item in error.fields),
+            ]
+        )
+    with shown.progress("asking every gate", quiet=as_json):
+        told = _or_fail(lambda settings: explaining.replay(settings, webhook), settings)
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+    else:
+        for one in told:
+            shown.explanation(one, as_json=False)
+
+
+@main.command("incidents")
+@click.option("--json", "as_json", is_flag=True, help="Print the incidents as JSON.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10000),
+    default=20,
+    show_default=True,
+    help="How many, open ones first.",
+)
+@click.pass_context
+def incidents_command(context: click.Context, as_json: bool, limit: int) -> None:
+    """List incidents with their alerts and steps, open ones first.
+
+    Example: sermon-monitor incidents --json
+    """
+    settings = settings_of(context)
+    found: list[dict[str, Any]] = []
+    try:
+        if settings.database_path.exists():
+            with reading(settings.database_path) as connection:
+                found = board.overview(connection, datetime.now(UTC), limit)
+    except StoreError as error:
+        fail([str(error)])
+    shown.incidents(found, as_json=as_json)
+
+
+@main.command("rules")
+@click.option(
+    "--conf",
+    type=click.Path(path_type=Path),
+    help="Settings file with the thresholds (default: as in force).",
+)
+@click.pass_context
+def rules_command(context: click.Context, conf: Path | None) -> None:
+    """Print alerts.yml for the thresholds in force.
+
+    Example: sermon-monitor rules --conf /etc/sermon-uploader/health-monitor.conf > monitoring/alerts.yml
+    """
+    if conf is not None:
+        context.obj = conf
+    click.echo(render_rules(settings_of(context)), nl=False)
+
+
+@main.group("secrets")
+def secrets_group() -> None:
+    """The secrets of the compose stack.
+
+    Example: docker compose -f docker-compose.monitoring.yml run --rm monitor secrets show
+    """
+
+
+_DIRECTORY = click.argument("directory", type=click.Path(path_type=Path), default=Path("/secrets"))
+
+
+@secrets_group.command("init")
+@_DIRECTORY
+@click.pass_context
+def secrets_init(context: click.Context, directory: Path) -> None:
+    """Make what is missing in DIRECTORY; what is there stays.
+
+    Example: sermon-monitor secrets init /secrets
+    """
+    url = settings_of(context).discord_webhook_url
+    try:
+        made = secrets.initialise(directory, url.get_secret_value() if url else None)
+    except OSError as error:
+        fail([f"{directory}: {error.strerror}"])
+    click.echo(f"made: {', '.join(made)}" if made else "nothing was missing")
+
+
+@secrets_group.command("show")
+@_DIRECTORY
+def secrets_show(directory: Path) -> None:
+    """Print the generated secrets, for whoever set the stack up.
+
+    Example: sermon-monitor secrets show /secrets
+    """
+    try:
+        for name, text in secrets.shown(directory).items():
+            click.echo(f"{name}: {text}")
+    except OSError as error:
+        fail([f"{error.filename}: {error.strerror}; sermon-monitor secrets init makes them"])
+
+
+def _or_fail(work: Any, settings: Settings) -> Any:
+    try:
+        return asyncio.run(work(settings))
+    except StoreError as error:
+        fail([str(error)])
+    except PolicyError as error:
+        fail(error.problems, 2)

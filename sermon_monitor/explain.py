@@ -1,0 +1,136 @@
+"""``explain`` and ``replay``: what would happen, asked of the same code that does it, and doing nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+
+from receiver import gates
+from receiver.alertmanager import Alert, Webhook
+from receiver.http import Http, open_session
+from receiver.intake import Intake, accept
+from receiver.policy import Decision, Policy, load_policy
+from receiver.records import Step
+from receiver.service import policy_path
+from receiver.situation import Lookout, read_history
+from receiver.store import incidents, steps
+from receiver.store.database import migrate, reading
+from receiver.verify import Confirmer
+from sermon_monitor.settings import Settings
+from target.engine import Engine
+
+
+def alert_from(name: str, labels: Mapping[str, str], policy: Policy) -> Alert:
+    """A firing alert as Alertmanager would send it: the row's own labels, beneath those given."""
+    row = next(
+        (
+            r
+            for r in policy.alerts
+            if r.alert == name and all(labels.get(k, v) == v for k, v in r.match.items())
+        ),
+        None,
+    )
+    fixed = {"severity": row.severity, **row.match} if row else {}
+    every = {"alertname": name, "service": "sermon-uploader", **fixed, **labels}
+    return Alert.model_validate(
+        {"status": "firing", "labels": every, "startsAt": datetime.now(UTC).isoformat()}
+    )
+
+
+async def explain(settings: Settings, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    """What this alert would do right now: decision, steps with their times, every gate's verdict."""
+    policy = load_policy(policy_path(settings))
+    alert = alert_from(name, labels, policy)
+    webhook = Webhook(
+        version="4", group_key="explain", status="firing", receiver="explain", alerts=[alert]
+    )
+    (told,) = await replay(settings, webhook)
+    return told
+
+
+async def replay(settings: Settings, webhook: Webhook) -> list[dict[str, Any]]:
+    """What a body would do: taken into a copy of the store in memory, then every gate is asked."""
+    policy = load_policy(policy_path(settings))
+    intake = Intake(
+        policy=policy,
+        notifier="dry",
+        flap_window=settings.flap_window,
+        minio_service=settings.minio_service,
+    )
+    copy = _copy_of_store(settings)
+    try:
+        taken = accept(copy, intake, webhook, datetime.now(UTC))
+        async with _lookout(settings, policy) as lookout:
+            return [await _told(copy, lookout, alert, decision) for alert, decision in taken]
+    finally:
+        copy.close()
+
+
+def _copy_of_store(settings: Settings) -> sqlite3.Connection:
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    copy.row_factory = sqlite3.Row
+    if settings.database_path.exists():
+        with reading(settings.database_path) as original:
+            original.backup(copy)
+    migrate(copy)
+    return copy
+
+
+@contextlib.asynccontextmanager
+async def _lookout(settings: Settings, policy: Policy) -> AsyncIterator[Lookout]:
+    engine = Engine(settings.docker_host)
+    async with open_session() as calls, aiohttp.ClientSession() as probes:
+        http = Http(calls)
+        try:
+            yield Lookout(settings, policy, Confirmer(settings, engine, probes, http), http)
+        finally:
+            engine.close()
+
+
+async def _told(
+    copy: sqlite3.Connection, lookout: Lookout, alert: Alert, decision: Decision
+) -> dict[str, Any]:
+    incident = incidents.open_of(copy, alert.service)
+    mine = (
+        [
+            s
+            for s in steps.steps(copy, incident.id)
+            if s.alert == alert.name and s.state == "pending"
+        ]
+        if incident
+        else []
+    )
+    return {
+        "alert": alert.name,
+        "status": alert.status,
+        "labels": alert.labels,
+        "decision": decision.kind,
+        "reason": decision.reason,
+        "row": decision.row.model_dump(mode="json") if decision.row else None,
+        "steps": [await _judged(copy, lookout, step) for step in mine],
+    }
+
+
+async def _judged(copy: sqlite3.Connection, lookout: Lookout, step: Step) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    history = read_history(copy, step.incident_id, now)
+    if history is None:
+        raise LookupError(f"no incident {step.incident_id}")
+    facts = await lookout.facts(step, history, now)
+    zero = history.incident.ladder_at or history.incident.opened_at
+    return {
+        "action": step.action,
+        "target": step.target,
+        "after": (step.due_at - zero).total_seconds(),
+        "verdict": asdict(gates.judge(facts)),
+        "gates": [asdict(verdict) for verdict in gates.judge_all(facts)],
+    }
+
+
+__all__ = ["alert_from", "explain", "replay"]

@@ -1,0 +1,66 @@
+"""Structured logs on standard error, as text or JSON, with every known secret masked."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable
+
+import structlog
+from pydantic import BaseModel, SecretStr
+from structlog.typing import EventDict, Processor
+
+MASK = "[redacted]"
+
+
+def secrets_of(settings: BaseModel) -> tuple[str, ...]:
+    """Every secret text of the settings, and the token part of the Discord URL by itself."""
+    texts = [v.get_secret_value() for _, v in settings if isinstance(v, SecretStr)]
+    texts += [text.rpartition("/")[2] for text in texts if "/webhooks/" in text]
+    return tuple(sorted({text for text in texts if text}, key=len, reverse=True))
+
+
+def masking(secrets: Iterable[str]) -> Processor:
+    """The last line of defence: a secret that got into an event by whatever way is masked in it."""
+    known = tuple(secrets)
+
+    def mask(_logger: object, _method: str, event: EventDict) -> EventDict:
+        for key, value in event.items():
+            text = value if isinstance(value, str) else str(value)
+            if any(secret in text for secret in known):
+                for secret in known:
+                    text = text.replace(secret, MASK)
+                event[key] = text
+        return event
+
+    return mask
+
+
+def set_up(log_format: str, level: str, secrets: Iterable[str]) -> None:
+    """Configure structlog and, through it, every library's standard logging."""
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        masking(secrets),
+    ]
+    as_json = log_format == "json"
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer)
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

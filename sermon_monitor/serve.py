@@ -1,0 +1,164 @@
+"""The process: starts the rooms in order, watches them, stops them in named phases."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
+from typing import Any, Literal
+
+import structlog
+from aiohttp import web
+from exporter.app import Exporter
+from prometheus_client import CollectorRegistry
+
+from receiver.clock import SystemClock
+from receiver.service import Receiver
+from receiver.situation import LEDGER
+from sermon_monitor.settings import Settings
+from target import roles
+from target.discovery import Discovery
+from target.engine import Engine, EngineError
+from target.settings import split_address
+from target.version_keeper import LedgerFile, LedgerKeeper
+
+log = structlog.get_logger("serve")
+Only = Literal["exporter", "receiver"] | None
+LEDGER_STEP = timedelta(seconds=15)
+"""How often the ledger looks at what runs; GOOD_AFTER is counted in these steps."""
+
+
+class StartError(Exception):
+    """The process cannot start; the words say what to mend."""
+
+
+class Process:
+    """Exporter, receiver and ledger in one event loop."""
+
+    def __init__(self, settings: Settings, only: Only) -> None:
+        self.settings = settings
+        self._only = only
+        self._clock = SystemClock()
+        self._registry = CollectorRegistry()
+        self._engine = Engine(settings.docker_host)
+        self._discovery = Discovery(self._engine, settings.app_containers)
+        self._exporter = (
+            Exporter(settings, self._engine, self._discovery, self._registry)
+            if only != "receiver"
+            else None
+        )
+        self._receiver = (
+            Receiver(settings, self._engine, self._registry, self._clock)
+            if only != "exporter"
+            else None
+        )
+        self._runners: list[web.AppRunner] = []
+        self._background: list[asyncio.Task[None]] = []
+        self._phases: list[tuple[str, Callable[[], Awaitable[Any]]]] = []
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises StartError, or what ended a room before its time."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        try:
+            await self._start()
+            await self._wait(stop)
+        finally:
+            await self._stop()
+
+    async def _start(self) -> None:
+        self._phases.append(("close the Engine", self._close_engine))
+        self._phases.append(("stop looking", self._stop_background))
+        self._begin("discovery", self._discovery.run())
+        if self._receiver:
+            self._phases.append(("finish what is in hand and commit", self._receiver.stop))
+            application = await self._receiver.start()
+            await self._listen(application, self.settings.receiver_listen, "RECEIVER_LISTEN")
+            self._begin("ledger", self._keep_ledger(self._receiver))
+            self._begin("receiver", self._receiver.wait_failure())
+        if self._exporter:
+            self._phases.append(("stop the exporter", self._exporter.stop))
+            await self._exporter.start()
+            await self._listen(
+                self._exporter.application(), self.settings.exporter_listen, "EXPORTER_LISTEN"
+            )
+
+    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._background.append(asyncio.create_task(work, name=name))
+
+    async def _listen(self, application: web.Application, address: str, setting: str) -> None:
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=5.0)
+        await runner.setup()
+        self._runners.append(runner)
+        host, port = split_address(address)
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise StartError(
+                f"{setting}={address}: cannot listen there: {error.strerror or error}"
+            ) from error
+        log.info("listening", setting=setting, address=address)
+
+    async def _wait(self, stop: asyncio.Event) -> None:
+        """Until we are asked to stop, or a task that must not end has ended."""
+        stopping = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait(
+            [stopping, *self._background], return_when=asyncio.FIRST_COMPLETED
+        )
+        stopping.cancel()
+        for task in done - {stopping}:
+            task.result()
+            raise StartError(f"the {task.get_name()} has ended by itself")
+
+    async def _keep_ledger(self, receiver: Receiver) -> None:
+        """Which version runs, and whether it proves good: healthy for GOOD_AFTER with no critical incident."""
+        file = LedgerFile(self.settings.state_dir / LEDGER)
+        # In a dry run nothing on the machine's Docker is changed, local tags included.
+        keeper = LedgerKeeper(
+            file, self._engine, self.settings.good_after, keep_images=not self.settings.dry_run
+        )
+        pause = min(LEDGER_STEP, self.settings.good_after / 5).total_seconds()
+        while True:
+            generation = self._discovery.generation
+            if self._discovery.connected:
+                try:
+                    await self._ledger_step(receiver, keeper)
+                except (EngineError, OSError) as error:
+                    log.warning(
+                        "the version ledger could not be brought up to date", problem=str(error)
+                    )
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(pause, 0.2)):
+                    await self._discovery.wait_change(generation)
+
+    async def _ledger_step(self, receiver: Receiver, keeper: LedgerKeeper) -> None:
+        mine = roles.app_containers(self._discovery.containers, self.settings)
+        looks = await receiver.looks_healthy()
+        await asyncio.to_thread(keeper.step, mine, looks, self._clock.now())
+
+    async def _stop_background(self) -> None:
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    async def _close_engine(self) -> None:
+        await asyncio.to_thread(self._engine.close)
+
+    async def _stop(self) -> None:
+        """Stop accepting first, then everything in the reverse order of its start."""
+        log.info("shutting down", phase="stop accepting")
+        for runner in self._runners:
+            await runner.cleanup()
+        for name, phase in reversed(self._phases):
+            log.info("shutting down", phase=name)
+            await phase()
+        log.info("stopped")
+
+
+def serve(settings: Settings, only: Only) -> None:
+    """Run the process until it is told to stop."""
+    asyncio.run(Process(settings, only).run())

@@ -1,0 +1,118 @@
+"""What the command line prints: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sermon_monitor.check import Finding
+from target.durations import format_duration
+
+_MARK = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "problem": "[red]problem[/]"}
+_GATE = {
+    "pass": "[green]pass[/]",
+    "wait": "[yellow]wait[/]",
+    "refuse": "[red]refuse[/]",
+    "drop": "[dim]drop[/]",
+}
+
+
+@contextlib.contextmanager
+def progress(what: str, *, quiet: bool) -> Iterator[None]:
+    """A spinner on standard error while something may take longer than two seconds."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
+
+
+def findings(found: Sequence[Finding], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in found], indent=2))
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for finding in found:
+        table.add_row(_MARK[finding.level], finding.what, escape(finding.words))
+        if finding.mend:
+            table.add_row("", "", f"[dim]→ {escape(finding.mend)}[/]")
+    Console().print(table)
+
+
+def explanation(told: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+        return
+    console = Console()
+    console.print(
+        f"[bold]{escape(told['alert'])}[/] ({told['status']}): {told['decision']}: {escape(told['reason'])}"
+    )
+    if row := told["row"]:
+        mention = ", mention" if row["mention"] else ""
+        console.print(
+            f"  severity {row['severity']}, category {row['category']}, Discord {row['discord']}{mention}, confirmed by {row['confirm']}"
+        )
+    if not told["steps"]:
+        console.print("  no steps")
+    for step in told["steps"]:
+        name = " ".join(
+            filter(None, (step["action"], step["target"] if step["action"] == "restart" else ""))
+        )
+        console.print(
+            f"  [bold]{name}[/] at {format_duration(timedelta(seconds=step['after']))}: {_GATE[step['verdict']['outcome']]} {escape(step['verdict']['reason'])}"
+        )
+        for gate in step["gates"]:
+            console.print(
+                f"    {_GATE[gate['outcome']]:<14} {gate['gate']}: {escape(gate['reason'])}"
+            )
+
+
+def incidents(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"incidents": found},
+                indent=2,
+                default=lambda value: (
+                    value.isoformat() if isinstance(value, datetime) else str(value)
+                ),
+            )
+        )
+        return
+    console = Console()
+    if not found:
+        console.print("no incidents")
+    for incident in found:
+        state = "[red]open[/]" if incident["state"] == "open" else "[green]over[/]"
+        console.print(
+            f"{state} incident {incident['id']}: {escape(_line(incident['service']))}, {incident['severity']}, since {incident['opened_at']:%Y-%m-%d %H:%M:%S} UTC"
+        )
+        for alert in incident["alerts"]:
+            standing = "fires" if alert["firing"] else "ended"
+            repeats = f" ({alert['repeats']} repeats)" if alert["repeats"] else ""
+            console.print(
+                f"  {standing} {escape(_line(alert['name']))}{repeats}: {escape(_line(alert['annotations'].get('summary', '')))}"
+            )
+        for step in incident["steps"]:
+            target = f" {step['target']}" if step["action"] == "restart" else ""
+            when = f" at {step['due_at']:%H:%M:%S}" if step["state"] == "pending" else ""
+            console.print(
+                f"  {step['action']}{target}: {step['state']}{when} {escape(step['words'])}"
+            )
+        if incident["verdict"]:
+            console.print(f"  {escape(incident['verdict'])}")
+
+
+def _line(text: str) -> str:
+    """One line without control characters: labels come from outside and must not drive the terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)[:200]

@@ -1,0 +1,204 @@
+"""Each gate on both sides, and the order in which they speak."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from receiver.gates import (
+    GATE_NAMES,
+    Budget,
+    Confirmation,
+    Facts,
+    Switches,
+    Target,
+    judge,
+    judge_all,
+)
+
+NOW = datetime(2026, 3, 7, 23, 0, tzinfo=UTC)
+FREE = Budget(
+    cooldown=timedelta(minutes=30),
+    max_rollbacks_per_day=3,
+    max_restarts_per_hour=3,
+    rollbacks_of_incident=0,
+    rollbacks_last_day=0,
+    restarts_last_hour=0,
+    last_rollback_at=None,
+)
+ON = Switches(True, True, True, True, dry_run=False)
+OPEN = Facts(
+    now=NOW,
+    action="rollback",
+    alert="ServiceDown",
+    category="health",
+    confirm="probe",
+    alerts_firing=1,
+    alertmanager_says=True,
+    switches=ON,
+    confirmation=Confirmation(True, "HTTP 500"),
+    budget=FREE,
+    in_flight="",
+    target=Target(True, "v1 was good"),
+    destination="",
+)
+
+
+def test_with_everything_right_all_gates_pass() -> None:
+    assert [verdict.outcome for verdict in judge_all(OPEN)] == ["pass"] * 8
+    assert judge(OPEN).outcome == "pass"
+
+
+CASES: list[tuple[str, dict[str, Any], str, str]] = [
+    ("still firing", {"alerts_firing": 0}, "drop", "no alert"),
+    ("still firing", {"alertmanager_says": False}, "wait", "Alertmanager says"),
+    (
+        "switched on",
+        {"switches": replace(ON, auto_rollback_enabled=False)},
+        "refuse",
+        "AUTO_ROLLBACK_ENABLED is false",
+    ),
+    (
+        "switched on",
+        {"switches": replace(ON, rollback_on_health_failure=False)},
+        "refuse",
+        "ROLLBACK_ON_HEALTH_FAILURE",
+    ),
+    (
+        "switched on",
+        {"category": "container", "switches": replace(ON, rollback_on_health_failure=False)},
+        "refuse",
+        "ROLLBACK_ON_HEALTH_FAILURE",
+    ),
+    (
+        "switched on",
+        {"category": "storage", "switches": replace(ON, rollback_on_health_failure=False)},
+        "refuse",
+        "ROLLBACK_ON_HEALTH_FAILURE",
+    ),
+    (
+        "switched on",
+        {
+            "category": "performance",
+            "switches": replace(ON, rollback_on_performance_degradation=False),
+        },
+        "refuse",
+        "PERFORMANCE",
+    ),
+    (
+        "switched on",
+        {"category": "resource", "switches": replace(ON, rollback_on_resource_exhaustion=False)},
+        "refuse",
+        "RESOURCE",
+    ),
+    ("confirmed", {"confirmation": Confirmation(False, "HTTP 200")}, "wait", "disagrees: HTTP 200"),
+    (
+        "confirmed",
+        {"confirmation": Confirmation(None, "no Engine")},
+        "wait",
+        "could not be confirmed: no Engine",
+    ),
+    (
+        "cool-down and budget",
+        {"budget": replace(FREE, rollbacks_of_incident=1)},
+        "refuse",
+        "has had its rollback",
+    ),
+    (
+        "cool-down and budget",
+        {"budget": replace(FREE, rollbacks_last_day=3)},
+        "refuse",
+        "MAX_ROLLBACKS_PER_DAY is 3",
+    ),
+    (
+        "cool-down and budget",
+        {"budget": replace(FREE, last_rollback_at=NOW - timedelta(minutes=29))},
+        "refuse",
+        "29m ago; COOLDOWN is 30m",
+    ),
+    (
+        "cool-down and budget",
+        {"action": "restart", "budget": replace(FREE, restarts_last_hour=3)},
+        "refuse",
+        "MAX_RESTARTS_PER_HOUR is 3",
+    ),
+    (
+        "nothing in flight",
+        {"in_flight": "a restart is under way"},
+        "wait",
+        "a restart is under way",
+    ),
+    (
+        "known-good target",
+        {"target": Target(False, "the ledger knows none")},
+        "refuse",
+        "the ledger knows none",
+    ),
+    ("destination", {"destination": "no token"}, "refuse", "no token"),
+    ("not dry", {"switches": replace(ON, dry_run=True)}, "refuse", "only told, not done"),
+]
+
+
+@pytest.mark.parametrize(("gate", "change", "outcome", "words"), CASES)
+def test_each_gate_holds_with_its_reason(
+    gate: str, change: dict[str, Any], outcome: str, words: str
+) -> None:
+    verdict = judge(replace(OPEN, **change))
+    assert (verdict.gate, verdict.outcome) == (gate, outcome)
+    assert words in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"alertmanager_says": None},
+        {"confirm": "none", "confirmation": Confirmation(None, "")},
+        {
+            "budget": replace(
+                FREE, rollbacks_last_day=2, last_rollback_at=NOW - timedelta(minutes=30)
+            )
+        },
+        {"action": "restart", "switches": replace(ON, auto_rollback_enabled=False)},
+        {"action": "restart", "target": Target(False, "")},
+        {
+            "action": "restart",
+            "budget": replace(FREE, rollbacks_of_incident=1, restarts_last_hour=2),
+        },
+        {"category": "performance", "switches": replace(ON, rollback_on_health_failure=False)},
+    ],
+)
+def test_what_does_not_hold_a_step(change: dict[str, Any]) -> None:
+    assert judge(replace(OPEN, **change)).outcome == "pass"
+
+
+@pytest.mark.parametrize(
+    ("firing", "sick", "outcome"),
+    [
+        (1, True, "pass"),
+        (1, False, "pass"),
+        (0, True, "pass"),
+        (0, False, "drop"),
+        (0, None, "drop"),
+    ],
+)
+def test_a_person_is_called_while_it_is_broken(
+    firing: int, sick: bool | None, outcome: str
+) -> None:
+    facts = replace(
+        OPEN, action="person", alerts_firing=firing, confirmation=Confirmation(sick, "")
+    )
+    assert judge(facts).outcome == outcome
+
+
+def test_the_first_gate_that_does_not_pass_speaks() -> None:
+    everything = replace(
+        OPEN,
+        alerts_firing=0,
+        switches=replace(ON, auto_rollback_enabled=False, dry_run=True),
+        in_flight="x",
+    )
+    assert judge(everything).gate == "still firing"
+    assert {verdict.gate for verdict in judge_all(OPEN)} | {"still broken"} == set(GATE_NAMES)
