@@ -22,6 +22,7 @@ from receiver.situation import History, Lookout
 from target import roles
 from target.engine import EngineError
 from target.times import parse_rfc3339
+from target.versions import known_good_reference
 
 _WAITING = {"queued", "requested", "pending", "waiting"}
 _BY_HAND = "on the host, type: sermon-recovery rollback"
@@ -53,7 +54,9 @@ class Rollback:
             "force_rollback": "true",  # the gate "confirmed" has passed: we have seen it broken ourselves
             "correlation_id": correlation,
             "expires_at": _text(expires),
-            "target_image": release.digest,
+            # An image that no registry gave a digest is named by the local tag that keeps it here.
+            "target_image": release.digest
+            or known_good_reference(release.service, release.image_id),
         }
         return "dispatching", {
             "inputs": inputs,
@@ -154,7 +157,9 @@ class Rollback:
         try:
             run = await github.run(run_id)
         except DeliveryError as error:
-            if error.permanent or now >= self._run_deadline(step):
+            young = now < (step.started_at or now) + self._timing.run_lookup
+            unseen = error.code == 404 and young  # GitHub's answers are eventually consistent
+            if (error.permanent and not unseen) or now >= self._run_deadline(step):
                 return _failed(
                     step, f"run {run_id} cannot be followed: {error}; look at it, then {_BY_HAND}"
                 )

@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 import structlog
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from receiver.card import CALL_FIELD, Card, IncidentView, compose, safe_url
+from receiver.card import CALL_FIELD, Card, IncidentView, compose
 from receiver.delivery import DeliveryError
 from receiver.http import Answer, Http
+from receiver.markdown import safe_url
 from receiver.notifiers.limiter import Limiter, asked_wait, number
 
 USER_AGENT: Final = (
