@@ -217,7 +217,7 @@ def secrets_init(context: click.Context, directory: Path) -> None:
         made = secrets.initialise(directory, url.get_secret_value() if url else None)
     except OSError as error:
         fail([f"{directory}: {error.strerror}"])
-    click.echo(f"made: {', '.join(made)}" if made else "nothing was missing")
+    click.echo(f"changed: {', '.join(made)}" if made else "nothing was missing")
 
 
 @secrets_group.command("show")

@@ -8,29 +8,32 @@ from pathlib import Path
 
 GENERATED = ("webhook_token", "board_token", "grafana_admin_password")
 DISCORD = "discord_webhook_url"
-NOWHERE = "http://127.0.0.1:9/api/webhooks/0/not-configured"
-"""Alertmanager will not start on an empty URL file; here a second path that is not set up ends."""
 
 
 def initialise(directory: Path, discord_webhook_url: str | None) -> list[str]:
-    """Make each missing secret of GENERATED; write Discord's URL for Alertmanager. Returns what was made.
+    """Make each missing secret of GENERATED; hand Discord's URL to Alertmanager. Returns what changed.
 
-    A secret that is there is never changed. The files are readable by all inside the volume: the
-    readers run under other user ids, and nobody but them has the volume. Raises OSError.
+    A secret that is there is never changed. Without a URL its file is taken away: Alertmanager
+    then runs and logs each message that it could not send, and an empty file would keep it from
+    starting. The files are readable by all inside the volume: the readers run under other user
+    ids, and nobody but them has the volume. Raises OSError.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    made = []
+    changed = []
     for name in GENERATED:
         path = directory / name
         if not path.exists() or not path.read_text(encoding="utf-8").strip():
             _write(path, secrets.token_urlsafe(32))
-            made.append(name)
+            changed.append(name)
     url = directory / DISCORD
-    wanted = discord_webhook_url or NOWHERE
-    if not url.exists() or url.read_text(encoding="utf-8").strip() != wanted:
-        _write(url, wanted)
-        made.append(DISCORD)
-    return made
+    present = url.read_text(encoding="utf-8").strip() if url.exists() else None
+    if discord_webhook_url and present != discord_webhook_url:
+        _write(url, discord_webhook_url)
+        changed.append(DISCORD)
+    if not discord_webhook_url and present is not None:
+        url.unlink()
+        changed.append(DISCORD)
+    return changed
 
 
 def shown(directory: Path) -> dict[str, str]:

@@ -139,6 +139,11 @@ class Engine:
             )
         )
 
+    def images(self) -> list[Image]:
+        """All local images, those without a tag included."""
+        listed = self._call("list of images", lambda client: client.api.images())
+        return [_image({**row, "Config": {"Labels": row.get("Labels")}}) for row in listed]
+
     def pull(self, reference: str, timeout: float = 900.0) -> Image:
         """Bring an image here; ``reference`` is ``repo:tag`` or ``repo@sha256:…``."""
         self._call(f"pull of {reference}", lambda client: client.images.pull(reference), timeout)

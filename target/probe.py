@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import aiohttp
 
 USER_AGENT = "sermon-monitor (https://github.com/White-Plains-Gospel-Chapel/sermon-monitor)"
+MAX_BODY_BYTES = 64 * 1024
 REASONS = ("refused", "timeout", "dns", "tls", "status", "body", "error")
 """Every reason a probe can fail for, in the order of the request's life; ``error`` is none of the others."""
 
@@ -42,12 +43,19 @@ async def probe(
                 url, allow_redirects=False, headers={"User-Agent": USER_AGENT}
             ) as answer:
                 status = answer.status
-                await answer.content.read(64 * 1024)
+                await _read_body(answer.content)
         reason = None if 200 <= status < 300 else "status"
         detail = f"HTTP {status}"
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         reason, detail = _failure(error), f"{type(error).__name__}: {error}"[:200]
     return ProbeResult(url, time.monotonic() - began, status, reason, detail)
+
+
+async def _read_body(content: aiohttp.StreamReader) -> None:
+    """A server that sends a head and then stalls has not answered: read on to the end, or to the limit."""
+    left = MAX_BODY_BYTES
+    while left > 0 and (chunk := await content.read(left)):
+        left -= len(chunk)
 
 
 def _failure(error: BaseException) -> str:

@@ -29,11 +29,15 @@ def named(containers: Iterable[Container], names: Iterable[str]) -> list[Contain
     return sorted(found, key=lambda c: (not c.running, c.name))
 
 
-def app_containers(containers: Iterable[Container], settings: DeploymentSettings) -> list[Container]:
+def app_containers(
+    containers: Iterable[Container], settings: DeploymentSettings
+) -> list[Container]:
     """The application's containers, by APP_SERVICE."""
     return named(containers, settings.app_service)
 
 
-def minio_containers(containers: Iterable[Container], settings: DeploymentSettings) -> list[Container]:
+def minio_containers(
+    containers: Iterable[Container], settings: DeploymentSettings
+) -> list[Container]:
     """MinIO's containers, by MINIO_SERVICE."""
     return named(containers, settings.minio_service)

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from sqlite3 import Connection
 
 from receiver.records import Event, Message
 from receiver.store import rows
 
+COALESCE = timedelta(seconds=1)
+"""How long news waits for more: the alerts of one cause arrive within a moment, and make one card."""
+
 
 def touch_card(c: Connection, incident_id: int, notifier: str, ping: bool, now: datetime) -> None:
-    """There is news for an incident's card; the first news makes the card. A ping is for the first send only."""
-    c.execute(
-        "INSERT INTO messages (incident_id, kind, notifier, ping, revision, due_at, since) VALUES (?, 'card', ?, ?, 1, ?, ?)"
+    """There is news for an incident's card; the first news makes the card.
+
+    A card rings when it is made. One that was made without ringing and now should, gets a message
+    beside it, because Discord lets no edit ring.
+    """
+    due_at = (now + COALESCE).timestamp()
+    row = c.execute(
+        "INSERT INTO messages (incident_id, kind, notifier, ping, revision, due_at, since)"
+        " VALUES (:incident, 'card', :notifier, :ping, 1, :due, :now)"
         " ON CONFLICT (incident_id, notifier) WHERE kind = 'card' DO UPDATE SET"
-        " since = CASE WHEN revision > delivered THEN since ELSE excluded.since END,"
-        " due_at = CASE WHEN revision > delivered THEN due_at ELSE excluded.due_at END,"
-        " revision = revision + 1, ping = CASE WHEN message_id IS NULL THEN max(ping, excluded.ping) ELSE ping END",
-        (incident_id, notifier, int(ping), now.timestamp(), now.timestamp()),
-    )
+        " since = CASE WHEN revision > delivered THEN since ELSE :now END,"
+        " due_at = CASE WHEN revision > delivered THEN due_at ELSE :due END,"
+        " revision = revision + 1,"
+        " ping = CASE WHEN message_id IS NULL THEN max(ping, :ping) ELSE ping END"
+        " RETURNING id, ping, message_id",
+        {
+            "incident": incident_id,
+            "notifier": notifier,
+            "ping": int(ping),
+            "due": due_at,
+            "now": now.timestamp(),
+        },
+    ).fetchone()
+    if ping and not row["ping"]:
+        c.execute("UPDATE messages SET ping = 1 WHERE id = ?", (row["id"],))
+        add_call(c, incident_id, notifier, now)
 
 
 def card_exists(c: Connection, incident_id: int) -> bool:

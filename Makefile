@@ -1,0 +1,70 @@
+# Everything a developer or a new user types. `make help` lists it.
+.DEFAULT_GOAL := help
+.PHONY: help run test demo check bench lint lock
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+UV ?= uv
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install --progress-bar off
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: $(VENV)/.run ## start exporter and receiver on loopback; actions stay dry unless DRY_RUN=false is set
+	@echo "starting: metrics on 127.0.0.1:10980, alerts and board on 127.0.0.1:5001 (unless set otherwise); Ctrl-C stops"
+	@DRY_RUN="$${DRY_RUN:-true}" exec $(BIN)/sermon-monitor serve $(ARGS)
+
+test: lint ## everything: lint, then all tests on real parts (as root, Debian packages are installed)
+	@$(BIN)/python -m tests.real
+	@$(BIN)/python -m pytest -v -p no:cacheprovider --durations=10 $(ARGS)
+
+demo: $(VENV)/.dev ## the story on a real Docker Engine, Prometheus and Alertmanager; ARGS are passed on
+	@$(BIN)/python -m tests.demo $(ARGS)
+
+check: $(VENV)/.run ## settings, rules and what can be reached from here
+	@$(BIN)/sermon-monitor check $(ARGS)
+
+bench: $(VENV)/.dev ## measure
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+lint: $(VENV)/.dev ## style, types and the layers between the packages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+lock: ## resolve both lock files anew (needs uv)
+	@command -v $(UV) >/dev/null || { echo "uv is needed to resolve: pip install uv, or UV=/path/to/uv" >&2; exit 2; }
+	$(UV) pip compile -q pyproject.toml --group build $(LOCKING) -o requirements.lock
+	$(UV) pip compile -q pyproject.toml --group dev $(LOCKING) -o requirements-dev.lock
+LOCKING := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+# What an installation was made from is older than its stamp. The dev lock file holds all of the other.
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/pip
+	@echo "installing the product and what its tests need into $(VENV)"
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $(VENV)/.run $@
+
+$(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/pip
+	@echo "installing the product into $(VENV)"
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.11 …" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing Debian's python3-venv"; \
+	    apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install --yes --no-install-recommends python3-venv; \
+	  else echo "Python has no venv here; as root: apt-get install python3-venv" >&2; exit 2; fi; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,27 @@
+"""The exporter's own settings, beside those of the deployment it watches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from target.durations import Duration, parse_duration
+from target.settings import Address, DeploymentSettings
+
+
+def _interval(value: object) -> object:
+    if value < parse_duration("1s"):  # type: ignore[operator]
+        raise ValueError("allowed: 1s and longer")
+    return value
+
+
+class ExporterSettings(DeploymentSettings):
+    """What the exporter reads and where it answers."""
+
+    exporter_listen: Address = "127.0.0.1:10980"
+    health_check_interval: Annotated[Duration, AfterValidator(_interval)] = parse_duration("30s")
+    cgroup_root: Path = Path("/sys/fs/cgroup")
+    proc_root: Path = Path("/proc")
+    rootfs: Path = Path("/")

@@ -1,0 +1,106 @@
+"""What a person sees: lines of progress with a spinner, a question, a log file."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from recovery.inputs import printable
+
+
+class _Console(Console):
+    """Goes on in silence when nobody reads any more: rich would end the process, in the middle of a change."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        # What is still buffered must not fail again when Python ends (docs.python.org, "Note on SIGPIPE").
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), self.file.fileno())
+
+
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """A full disk stops no rollback, and the words are on the terminal already."""
+
+
+class Terminal:
+    """All words go to stderr, and to the log file where there is one; stdout is for what was asked for."""
+
+    def __init__(self, log_dir: Path | None = None) -> None:
+        self.console = _Console(stderr=True, highlight=False, soft_wrap=True)
+        self._log = self._open_log(log_dir) if log_dir else None
+
+    def say(self, words: str) -> None:
+        line = printable(words, 2000)
+        self.console.print(line, markup=False)
+        if self._log:
+            self._log.info("%s", line)
+
+    @contextmanager
+    def working(self, words: str) -> Iterator[Callable[[str], None]]:
+        """A spinner while the block runs; what it is given becomes a line and the spinner's words."""
+        with self.console.status(escape(words)) as status:
+
+            def progress(step: str) -> None:
+                self.say(step)
+                status.update(escape(printable(step)))
+
+            yield progress
+
+    def confirm(self, question: str) -> bool:
+        """Ask; without a terminal there is nobody to ask, and the answer is no."""
+        if not sys.stdin.isatty():
+            return False
+        try:
+            return click.confirm(question, err=True)
+        except click.Abort:
+            return False
+
+    def close(self) -> None:
+        for handler in list(self._log.handlers) if self._log else []:
+            handler.close()
+
+    def _open_log(self, folder: Path) -> logging.Logger | None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handler = _LogFile(folder / "recovery.log", encoding="utf-8")
+        except OSError as error:
+            self.console.print(f"no log file in LOG_DIR={folder}: {error.strerror}", markup=False)
+            return None
+        handler.setFormatter(
+            logging.Formatter("%(asctime)s %(process)d %(message)s", "%Y-%m-%dT%H:%M:%S%z")
+        )
+        log = logging.Logger("sermon-recovery", logging.INFO)
+        log.addHandler(handler)
+        return log
+
+
+@contextmanager
+def uninterrupted(terminal: Terminal) -> Iterator[None]:
+    """Ctrl-C and a stop wait until the block is done: in between, the app would stand between two versions."""
+    asked: list[str] = []
+
+    def later(number: int, _: FrameType | None) -> None:
+        # Only noted: the signal may have come in the middle of a print, and a second one inside it fails.
+        asked.append(signal.Signals(number).name)
+
+    held = {number: signal.signal(number, later) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        if asked:
+            terminal.say(
+                f"{asked[0]} came meanwhile: finished first, so that one version runs for sure"
+            )

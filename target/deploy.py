@@ -1,0 +1,209 @@
+"""Change the deployment: bring an image here, pin it, up, verify; and if it fails, put back.
+
+``execute`` does what a plan (plan.py) says. Whatever can fail beforehand (a pull, a tag, a full
+disk) fails before anything is stopped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+from target.compose import ComposeError
+from target.compose_file import ComposeFileError, pin, unpin
+from target.deployment import OVERRIDE_NAME, DeployError, find_deployment, read_compose_text
+from target.engine import KNOWN_GOOD, Container, Engine, EngineError, Image
+from target.files import keep_copy, replace_text
+from target.lock import LockHeldError, exclusive
+from target.plan import BEFORE_ROLLBACK, Outcome, Plan, before_reference, pullable, same_revision
+from target.settings import DeploymentSettings
+from target.verify import Patience, runs_image, verify
+from target.versions import (
+    known_good_reference,
+    known_good_tag,
+    repository_of,
+    tag_for,
+)
+
+LOCK_NAME = ".sermon-monitor.lock"
+Progress = Callable[[str], None]
+
+
+def execute(plan: Plan, progress: Progress, patience: Patience | None = None) -> Outcome:
+    """Do what the plan says. Raises DeployError for what stopped it before anything was changed."""
+    who = f"pid {os.getpid()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {plan.correlation_id}"
+    try:
+        with exclusive(plan.deployment.file.parent / LOCK_NAME, who.strip()):
+            _unchanged(plan)
+            image = plan.local or _pull(plan, progress)
+            reference = _keep_images(plan, image, progress)
+            text = pin(plan.deployment.text, plan.deployment.service, reference)
+            _write(plan, text, progress)
+            return _change(plan, image, reference, progress, patience or Patience())
+    except LockHeldError as error:
+        raise DeployError(f"another change of this deployment is at work: {error}") from error
+    except (EngineError, ComposeFileError) as error:
+        raise DeployError(str(error)) from error
+    except OSError as error:
+        raise DeployError(_os_words(error)) from error
+
+
+def release_pin(
+    settings: DeploymentSettings, engine: Engine, service: str | None = None
+) -> str | None:
+    """Give the compose file its own image line back; what runs is not touched.
+
+    Returns that line's image, or None where nothing was pinned. Raises DeployError.
+    """
+    deployment = find_deployment(settings, engine, service)
+    if deployment.image.original is None:
+        return None
+    try:
+        with exclusive(deployment.file.parent / LOCK_NAME, f"pid {os.getpid()} releases the pin"):
+            text = read_compose_text(deployment.file)
+            replace_text(deployment.file, unpin(text, deployment.service))
+    except LockHeldError as error:
+        raise DeployError(f"another change of this deployment is at work: {error}") from error
+    except ComposeFileError as error:
+        raise DeployError(f"{deployment.file}: {error}") from error
+    except OSError as error:
+        raise DeployError(_os_words(error)) from error
+    return deployment.image.original
+
+
+def _pull(plan: Plan, progress: Progress) -> Image:
+    """Bring the target here, before anything is stopped."""
+    failures = []
+    for reference in pullable(plan.target):
+        progress(f"pulling {reference}; what runs is not touched")
+        try:
+            image = plan.engine.pull(reference)
+        except EngineError as error:
+            failures.append(str(error))
+            continue
+        same_revision(image, plan.target)
+        return image
+    raise DeployError("nothing was stopped: " + "; ".join(failures)[:800])
+
+
+def _unchanged(plan: Plan) -> None:
+    """Between the plan and the lock someone else may have deployed."""
+    deployment = plan.deployment
+    if read_compose_text(deployment.file) != deployment.text:
+        raise DeployError(f"{deployment.file} was changed meanwhile; look again and repeat")
+    if plan.former:
+        try:
+            now = plan.engine.container(plan.former.id)
+        except EngineError as error:
+            if not error.missing:
+                raise
+            raise DeployError(
+                "the container was replaced meanwhile; look again and repeat"
+            ) from error
+        if now.image_id != plan.former.image_id:
+            raise DeployError("another image runs since the plan was made; look again and repeat")
+
+
+def _keep_images(plan: Plan, image: Image, progress: Progress) -> str:
+    """Tag what runs, so that nothing prunes it meanwhile, and name the target by what never moves."""
+    service = plan.deployment.service
+    if plan.former:
+        plan.engine.tag(plan.former.image_id, BEFORE_ROLLBACK, tag_for(service))
+        progress(f"kept what runs as {before_reference(service)}")
+    if digest := next(iter(image.digests), None):
+        wanted = plan.deployment.repository
+        return next((d for d in image.digests if repository_of(d) == wanted), digest)
+    plan.engine.tag(image.id, KNOWN_GOOD, known_good_tag(service, image.id))
+    return known_good_reference(service, image.id)
+
+
+def _write(plan: Plan, text: str, progress: Progress) -> None:
+    file = plan.deployment.file
+    if text == plan.deployment.text:
+        return
+    try:
+        copy = keep_copy(file, plan.settings.backup_dir)
+        progress(f"copied {file.name} to {copy}")
+    except OSError as error:
+        # The original image stays in the comment of its line, so a missing copy stops no rollback.
+        progress(f"no copy of {file.name} in BACKUP_DIR: {_os_words(error)}")
+    replace_text(file, text)
+    progress(f"pinned the image of {plan.deployment.service} in {file}")
+
+
+def _change(
+    plan: Plan, image: Image, reference: str, progress: Progress, patience: Patience
+) -> Outcome:
+    deployment = plan.deployment
+    try:
+        progress(f"docker compose up {deployment.service}")
+        deployment.compose.up(deployment.service)
+        progress(f"verifying: image, container, {plan.health_url}")
+        failure = verify(
+            plan.engine, deployment.project, deployment.service, image.id, plan.health_url, patience
+        )
+    except (ComposeError, EngineError) as error:
+        failure = str(error)
+    former = plan.former.image_id if plan.former else ""
+    if failure is None:
+        words = (
+            f"{deployment.service} runs {plan.target.title} and is healthy; pinned to {reference}"
+        )
+        return Outcome("done", words, deployment.service, reference, image.id, former)
+    progress(f"it did not come up: {failure}; putting back what was there")
+    return _put_back(plan, failure, progress)
+
+
+def _put_back(plan: Plan, failure: str, progress: Progress) -> Outcome:
+    deployment, former = plan.deployment, plan.former
+    was = deployment.image.value
+
+    def outcome(status: Literal["put_back", "broken"], words: str) -> Outcome:
+        image_id = former.image_id if former and status == "put_back" else ""
+        return Outcome(
+            status, words, deployment.service, was, image_id, former.image_id if former else ""
+        )
+
+    try:
+        replace_text(deployment.file, deployment.text)
+        if former is None:
+            deployment.compose.remove(deployment.service)
+            return outcome("put_back", f"{failure}. Nothing ran before, and nothing runs now")
+        _up_former(plan, former)
+        wrong = runs_image(plan.engine, deployment.project, deployment.service, former.image_id)
+    except (ComposeError, EngineError, OSError) as error:
+        wrong = _os_words(error) if isinstance(error, OSError) else str(error)
+    if wrong is None:
+        progress("what was there runs again")
+        return outcome("put_back", f"{failure}. What ran before runs again ({was})")
+    return outcome(
+        "broken",
+        f"{failure}. Putting back failed too: {wrong}. By hand: docker compose -f {deployment.file} "
+        f"up -d --no-deps --pull never {deployment.service}; the former image is {before_reference(deployment.service)}",
+    )
+
+
+def _up_former(plan: Plan, former: Container) -> None:
+    """The former text may name a tag that has moved since: then an override names the image itself."""
+    deployment = plan.deployment
+    try:
+        moved = plan.engine.image(deployment.image_now).id != former.image_id
+    except EngineError as error:
+        if not error.missing:
+            raise
+        moved = True
+    if not moved:
+        return deployment.compose.up(deployment.service)
+    override = deployment.file.parent / OVERRIDE_NAME
+    service, image = deployment.service, before_reference(deployment.service)
+    replace_text(override, f"services:\n  {service}:\n    image: {image}\n")
+    try:
+        return deployment.compose.up(service, override)
+    finally:
+        override.unlink(missing_ok=True)
+
+
+def _os_words(error: OSError) -> str:
+    return f"{error.filename or 'a file'}: {error.strerror or error}"

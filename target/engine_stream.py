@@ -1,0 +1,226 @@
+"""The Engine's two endless answers: its events and its containers' logs.
+
+Spoken directly over HTTP with aiohttp, because the docker SDK reads streams with blocking sockets.
+Formats: Docker Engine API, "Monitor events", "Get container logs" and, for the framing,
+"Attach to a container: stream format".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+import aiohttp
+
+from target.engine import EngineError
+
+MAX_FRAME_BYTES = 1024 * 1024
+"""A log entry is at most 16 KiB and its stamp; a frame that says it is longer than this is no frame."""
+MAX_ENTRY_BYTES = 64 * 1024
+"""A TTY's log has no frames; a line longer than this is handed on in pieces."""
+MAX_EVENT_BYTES = 1024 * 1024
+_HEADER = 8
+
+
+class FrameError(EngineError):
+    """The bytes are not the Engine's multiplexed stream."""
+
+
+class FrameParser:
+    """Cuts the multiplexed stream into (stream, payload): 0 stdin, 1 stdout, 2 stderr, 3 the Engine's own error.
+
+    Each frame is ``{stream, 0, 0, 0, size as big-endian u32}`` and ``size`` bytes.
+    """
+
+    def __init__(self, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
+        self._max = max_frame_bytes
+        self._buffer = bytearray()
+
+    @property
+    def pending(self) -> int:
+        """Bytes of a frame that has not ended yet."""
+        return len(self._buffer)
+
+    def feed(self, chunk: bytes) -> list[tuple[int, bytes]]:
+        """All frames that ``chunk`` completes. Raises FrameError where the stream cannot be one."""
+        self._buffer += chunk
+        frames, at, end = [], 0, len(self._buffer)
+        while end - at >= _HEADER:
+            stream, size = self._buffer[at], int.from_bytes(self._buffer[at + 4 : at + 8], "big")
+            if stream > 3 or any(self._buffer[at + 1 : at + 4]):
+                raise FrameError("the Engine's log stream is not framed as it should be")
+            if size > self._max:
+                raise FrameError(f"the Engine's log stream announces a frame of {size} bytes")
+            if end - at < _HEADER + size:
+                break
+            frames.append((stream, bytes(self._buffer[at + _HEADER : at + _HEADER + size])))
+            at += _HEADER + size
+        del self._buffer[:at]
+        return frames
+
+
+class LineParser:
+    """Cuts a stream into lines with their newline; one longer than ``max_bytes`` comes in pieces."""
+
+    def __init__(self, max_bytes: int = MAX_ENTRY_BYTES) -> None:
+        self._max = max_bytes
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        lines = _cut(self._rest + chunk)
+        self._rest = b"" if not lines or lines[-1].endswith(b"\n") else lines.pop()
+        while len(self._rest) > self._max:
+            lines.append(self._rest[: self._max])
+            self._rest = self._rest[self._max :]
+        return lines
+
+
+def _cut(data: bytes) -> list[bytes]:
+    """Like splitlines(keepends=True), but at ``\\n`` only: a bare ``\\r`` is a terminal's progress bar."""
+    lines = [line + b"\n" for line in data.split(b"\n")]
+    lines[-1] = lines[-1][:-1]
+    return lines if lines[-1] else lines[:-1]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event about a container."""
+
+    action: str
+    """start, die, oom, destroy, rename, ``health_status: healthy``, …"""
+    container_id: str
+    time_nano: int
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_event(line: bytes) -> Event | None:
+    """One line of ``GET /events``; None for what is not about a container. Raises EngineError if it is no event."""
+    try:
+        raw = json.loads(line)
+        if raw.get("Type") != "container":
+            return None
+        actor = raw.get("Actor") or {}
+        return Event(
+            action=str(raw["Action"]),
+            container_id=str(actor.get("ID") or raw["id"]),
+            time_nano=int(raw.get("timeNano") or int(raw.get("time") or 0) * 10**9),
+            attributes={str(k): str(v) for k, v in (actor.get("Attributes") or {}).items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EngineError(f"an event of the Engine's cannot be read: {error!r}"[:200]) from error
+
+
+def parse_host(host: str) -> tuple[str | None, str]:
+    """(socket path or None, base URL) of a DOCKER_HOST: unix://, http+unix://, tcp://, http://, https://."""
+    scheme, separator, rest = host.partition("://")
+    if separator and rest:
+        if scheme in ("unix", "http+unix"):
+            path = unquote(rest)
+            return (path if path.startswith("/") else "/" + path), "http://engine"
+        if scheme in ("tcp", "http"):
+            return None, f"http://{rest.rstrip('/')}"
+        if scheme == "https":
+            return None, f"https://{rest.rstrip('/')}"
+    raise EngineError(f"DOCKER_HOST={host}: allowed: unix:///PATH, tcp://HOST:PORT, http(s)://…")
+
+
+class EngineStream:
+    """Follows one Engine. Each stream has its own connection, closed with its context."""
+
+    def __init__(self, host: str, answer_seconds: float = 10.0) -> None:
+        """``answer_seconds`` bounds connecting and the answer's head; an open stream may be silent for ever."""
+        self.host = host
+        self.answer_seconds = answer_seconds
+
+    @asynccontextmanager
+    async def events(self) -> AsyncIterator[AsyncIterator[Event]]:
+        """Container events from now on. The Engine listens once the context is entered. Raises EngineError."""
+        filters = json.dumps({"type": ["container"]})
+        async with self._open("/events", {"filters": filters}, "events") as answer:
+            yield self._events(answer)
+
+    @asynccontextmanager
+    async def logs(
+        self, container_id: str, since_nano: int = 0, *, tty: bool = False
+    ) -> AsyncIterator[AsyncIterator[tuple[int, bytes]]]:
+        """(stream, entry) of a container's log from ``since_nano`` (included) on, each with its RFC 3339 stamp.
+
+        An entry is one write of at most 16 KiB: only the last of a longer line ends in a newline. A
+        TTY has one stream, 1, cut at its newlines. Ends when the container stops. Raises EngineError.
+        """
+        seconds, nano = divmod(since_nano, 10**9)
+        query = {
+            "follow": "1",
+            "stdout": "1",
+            "stderr": "1",
+            "timestamps": "1",
+            "since": f"{seconds}.{nano:09d}",
+        }
+        path = f"/containers/{container_id}/logs"
+        async with self._open(path, query, f"log of {container_id[:12]}") as answer:
+            yield self._tty_entries(answer) if tty else self._entries(answer)
+
+    @asynccontextmanager
+    async def _open(
+        self, path: str, query: Mapping[str, str], what: str
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        socket_path, base = parse_host(self.host)
+        connector = aiohttp.UnixConnector(socket_path) if socket_path else aiohttp.TCPConnector()
+        no_limit = aiohttp.ClientTimeout(total=None, sock_read=None)
+        async with aiohttp.ClientSession(connector=connector, timeout=no_limit) as session:
+            try:
+                async with asyncio.timeout(self.answer_seconds):
+                    answer = await session.get(base + path, params=query, allow_redirects=False)
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                raise self._silent(what, error) from error
+            try:
+                if answer.status != 200:
+                    text = (await answer.content.read(500)).decode(errors="replace").strip()
+                    raise EngineError(
+                        f"{what}: the Engine answers {answer.status}: {text}",
+                        missing=answer.status == 404,
+                    )
+                yield answer
+            finally:
+                answer.close()
+
+    def _silent(self, what: str, error: BaseException) -> EngineError:
+        why = getattr(error, "strerror", None) or type(error).__name__
+        return EngineError(f"{what}: the Engine at {self.host} does not answer ({why})")
+
+    async def _chunks(self, answer: aiohttp.ClientResponse, what: str) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in answer.content.iter_any():
+                yield chunk
+                # A backlog of megabytes is always ready: let the others have their turn in between.
+                await asyncio.sleep(0)
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._silent(what, error) from error
+
+    async def _events(self, answer: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+        lines = LineParser(MAX_EVENT_BYTES)
+        async for chunk in self._chunks(answer, "events"):
+            for line in lines.feed(chunk):
+                if line.strip() and (event := parse_event(line)) is not None:
+                    yield event
+
+    async def _entries(self, answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[int, bytes]]:
+        frames = FrameParser()
+        async for chunk in self._chunks(answer, "log"):
+            for stream, payload in frames.feed(chunk):
+                if stream == 3:
+                    words = payload[:200].decode(errors="replace").strip()
+                    raise EngineError(f"log: the Engine says: {words}")
+                yield stream, payload
+
+    async def _tty_entries(
+        self, answer: aiohttp.ClientResponse
+    ) -> AsyncIterator[tuple[int, bytes]]:
+        lines = LineParser()
+        async for chunk in self._chunks(answer, "log"):
+            for line in lines.feed(chunk):
+                yield 1, line

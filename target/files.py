@@ -1,0 +1,61 @@
+"""Write a file so that a reader, or a crash, never sees half of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace ``path`` atomically; an existing file keeps its mode and owner. Raises OSError.
+
+    A symbolic link stays one: what it points to is replaced.
+    """
+    path = path.resolve()
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode())
+            file.flush()
+            _like(path, file.fileno())
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def keep_copy(path: Path, folder: Path) -> Path:
+    """A copy of ``path`` in ``folder`` (made if need be) with the time in its name, 0600. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    copy = folder / f"{path.stem}.{stamp}{path.suffix}"
+    handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(path.read_bytes())
+        os.fsync(file.fileno())
+    return copy
+
+
+def _like(path: Path, handle: int) -> None:
+    """Give the new file the old one's mode and owner; whoever may not give it away keeps it."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        os.fchmod(handle, 0o644)
+        return
+    if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+        try:
+            os.fchown(handle, status.st_uid, status.st_gid)
+        except PermissionError:
+            # Only root gives files away; the mode below still lets in whom it let in before.
+            os.fchmod(handle, status.st_mode & 0o777)
+            return
+    os.fchmod(handle, status.st_mode & 0o7777)

@@ -1,0 +1,34 @@
+"""One change of a deployment at a time, whoever makes it: a lock file beside the compose file."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class LockHeldError(Exception):
+    """Someone else holds the lock; the words say who, as they wrote it."""
+
+
+@contextmanager
+def exclusive(path: Path, who: str) -> Iterator[None]:
+    """Hold ``path`` while the block runs; the kernel frees it even when the process is killed.
+
+    Raises LockHeldError at once instead of waiting, and OSError where the file cannot be made.
+    """
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(lock, 500).decode(errors="replace").strip()
+            raise LockHeldError(holder or "someone who did not say who") from error
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{who}\n".encode(), 0)
+        yield
+        os.ftruncate(lock, 0)
+    finally:
+        os.close(lock)

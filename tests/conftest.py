@@ -1,0 +1,130 @@
+"""What every tier shares: the real parts, started once a session, and the rule about skips.
+
+A tier whose parts cannot be had here is skipped with the reason; under CI=true a skip of any kind
+fails the session, so that nothing is left out unseen.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import pytest
+
+from tests.real import daemons, images
+from tests.real.daemons import Binaries
+from tests.real.debian import DebianError
+from tests.real.engine import DockerEngine
+from tests.real.images import AppImage
+
+Tell = Callable[[str], None]
+_skipped: list[str] = []
+
+
+class AppImages(NamedTuple):
+    """Two versions of the stand-in app: ``v1`` is good, ``v2`` is broken."""
+
+    v1: AppImage
+    v2: AppImage
+
+
+def tier_missing(reason: str) -> NoReturn:
+    """Skip what asks for a real part that this machine cannot give; ``reason`` says what would mend it."""
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def tell(request: pytest.FixtureRequest) -> Tell:
+    """Print a line at once, past pytest's capture, so that a slow step is seen to be at work."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+
+    def line(words: str) -> None:
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(f"  {words}")
+
+    return line
+
+
+@pytest.fixture(scope="session")
+def binaries(tell: Tell) -> Binaries:
+    """Paths of the real prometheus, promtool, alertmanager and amtool."""
+    tell("fetching Prometheus and Alertmanager, unless they are here")
+    try:
+        return daemons.binaries()
+    except DebianError as problem:
+        tier_missing(f"no Prometheus and Alertmanager: {problem}")
+
+
+@pytest.fixture(scope="session")
+def engine(tell: Tell) -> Iterator[DockerEngine]:
+    """A real Docker Engine of the tests' own, without images."""
+    tell("starting a Docker Engine")
+    with tempfile.TemporaryDirectory(prefix="sermon-") as directory:
+        engine = DockerEngine(Path(directory))
+        try:
+            engine.start()
+            yield engine
+        except DebianError as problem:
+            tier_missing(f"no Docker Engine: {problem}")
+        finally:
+            engine.stop()
+
+
+@pytest.fixture(scope="session")
+def python_image(engine: DockerEngine, tell: Tell) -> str:
+    """The tag of the base image, on ``engine``."""
+    tell("importing the Python base image; the first time in a checkout it is made, in about 20 s")
+    try:
+        return images.python_base(engine)
+    except DebianError as problem:
+        tier_missing(f"no base image: {problem}")
+
+
+@pytest.fixture(scope="session")
+def app_images(engine: DockerEngine, python_image: str, tell: Tell) -> AppImages:
+    """The stand-in app's two versions, on ``engine``."""
+    tell(f"building the stand-in app on {python_image}")
+    return AppImages(
+        v1=images.app_image(engine, "sermon-uploader:v1", revision="a1" * 20),
+        v2=images.app_image(engine, "sermon-uploader:v2", revision="b2" * 20, behaviour="broken"),
+    )
+
+
+def pytest_configure() -> None:
+    # A cancelled run gets SIGTERM: the fixtures' ends must run then, as they do after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    _remember(report)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _remember(report)
+
+
+def _remember(report: pytest.CollectReport | pytest.TestReport) -> None:
+    if report.skipped:  # an expected failure counts as skipped too
+        _skipped.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if _skips_fail() and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _skips_fail():
+        terminalreporter.section("skipped, which CI=true does not allow", red=True)
+        for nodeid in _skipped:
+            terminalreporter.write_line(nodeid)
+
+
+def _skips_fail() -> bool:
+    return bool(_skipped) and os.environ.get("CI") == "true"

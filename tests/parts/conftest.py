@@ -1,0 +1,32 @@
+"""What tests of more than one file here share."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.parts.exporter_app import App
+from tests.parts.exporter_kit import exporter
+from tests.real.engine import DockerEngine
+
+
+@pytest.fixture
+async def app(engine: DockerEngine, python_image: str) -> AsyncIterator[App]:
+    app = App(engine, python_image)
+    yield app
+    with contextlib.suppress(AssertionError):  # already gone
+        await app.remove()
+
+
+@pytest.fixture
+def watching(engine: DockerEngine, app: App, tmp_path: Path) -> Callable[..., Any]:
+    """An exporter that watches only this test's containers."""
+
+    def start(host: str = engine.host) -> Any:
+        return exporter(tmp_path, host, APP_CONTAINERS=f"{app.name}.*", APP_SERVICE=app.name)
+
+    return start

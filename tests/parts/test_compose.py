@@ -1,0 +1,199 @@
+"""docker-compose.monitoring.yml and what belongs to it: safe, bounded, complete."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.real.processes import run
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "docker-compose.monitoring.yml"
+COMPOSE = Path(sys.executable).with_name("docker-compose")
+SERVICES = {"secrets", "docker-proxy", "monitor", "prometheus", "alertmanager", "grafana"}
+
+
+def compose_config(tmp_path: Path, env_text: str = "") -> dict[str, Any]:
+    """The file as compose reads it, with the .env ``env_text`` and nothing of our own environment."""
+    env = tmp_path / ".env"
+    env.write_text(env_text)
+    command: list[str | Path] = [
+        COMPOSE,
+        "-f",
+        FILE,
+        "--env-file",
+        env,
+        "config",
+        "--format",
+        "json",
+    ]
+    answer = run(command, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)})
+    parsed: dict[str, Any] = json.loads(answer)
+    return parsed
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = compose_config(tmp_path)["services"]
+    return found
+
+
+def test_it_is_valid_without_any_env_file_and_named(tmp_path: Path) -> None:
+    whole = compose_config(tmp_path)
+    assert whole["name"] == "sermon-monitor"
+    assert set(whole["services"]) == SERVICES
+    assert "sermon-uploader" not in " ".join(whole["services"]), (
+        "APP_CONTAINERS would match our own"
+    )
+    assert set(whole["volumes"]) == {"secrets", "state", "prometheus", "alertmanager", "grafana"}
+
+
+def test_nothing_listens_beyond_this_machine(services: dict[str, Any]) -> None:
+    published = {
+        int(port["published"]): port.get("host_ip")
+        for service in services.values()
+        for port in service.get("ports", [])
+    }
+    assert published == dict.fromkeys((10980, 5001, 9090, 9093, 3000), "127.0.0.1")
+    assert all(service.get("network_mode") != "host" for service in services.values())
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_is_bounded_and_unprivileged(name: str, services: dict[str, Any]) -> None:
+    service = services[name]
+    assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), "a pinned tag"
+    assert 0 < int(service["mem_limit"]) <= 512 * 1024**2
+    assert not service.get("privileged")
+    assert service["cap_drop"] == ["ALL"]
+    assert not service.get("cap_add")
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service.get("pid") is None
+    assert service["restart"] == ("no" if name == "secrets" else "unless-stopped")
+    assert service["logging"]["options"]["max-size"]
+
+
+def test_all_of_it_fits_beside_the_application_on_a_4_gb_pi(services: dict[str, Any]) -> None:
+    lasting = [int(service["mem_limit"]) for name, service in services.items() if name != "secrets"]
+    assert sum(lasting) <= 1200 * 1024**2
+
+
+def test_only_the_proxy_sees_the_docker_socket_and_the_host_is_read_only(
+    services: dict[str, Any],
+) -> None:
+    for name, service in services.items():
+        for volume in service.get("volumes", []):
+            if volume["type"] != "bind":
+                continue
+            assert volume.get("read_only"), (name, volume)
+            assert ("docker.sock" in volume["source"]) == (name == "docker-proxy"), volume
+    assert [name for name, s in services.items() if "docker" in (s.get("networks") or {})] == [
+        "docker-proxy",
+        "monitor",
+    ]
+
+
+def test_secrets_are_written_by_one_and_only_read_by_others(services: dict[str, Any]) -> None:
+    writers = {
+        name: not volume.get("read_only", False)
+        for name, service in services.items()
+        for volume in service.get("volumes", [])
+        if volume.get("source") == "secrets"
+    }
+    assert writers == {"secrets": True, "monitor": False, "alertmanager": False, "grafana": False}
+    for name in ("monitor", "alertmanager", "grafana"):
+        assert (
+            services[name]["depends_on"]["secrets"]["condition"] == "service_completed_successfully"
+        )
+
+
+def test_the_file_holds_no_secret(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        for key, value in (service.get("environment") or {}).items():
+            if re.search(r"PASSWORD|TOKEN|SECRET|WEBHOOK_URL", key):
+                assert not value or (key.endswith("_FILE") and value.startswith("/secrets/")), (
+                    name,
+                    key,
+                )
+
+
+def test_env_example_names_only_what_is_known_and_sets_nothing(tmp_path: Path) -> None:
+    text = (ROOT / ".env.example").read_text()
+    assert not [line for line in text.splitlines() if line and not line.startswith("#")]
+    named = set(re.findall(r"^# ([A-Z][A-Z0-9_]+)=", text, re.MULTILINE))
+    in_compose = set(re.findall(r"\$\{([A-Z0-9_]+)", FILE.read_text()))
+    assert in_compose <= named, "what the compose file reads, a person can find"
+    changed = compose_config(tmp_path, "GRAFANA_PORT=3001\nAPP_URL=http://10.0.0.5:8001\n")[
+        "services"
+    ]
+    assert changed["grafana"]["ports"][0]["published"] == "3001"
+    assert changed["monitor"]["environment"]["APP_URL"] == "http://10.0.0.5:8001"
+
+
+# --- the way to the Docker Engine
+
+ID = "4f" * 32
+ALLOWED = [
+    ("HEAD", "/_ping"),
+    ("GET", "/_ping"),
+    ("GET", "/version"),
+    ("GET", "/v1.41/info"),
+    ("GET", "/v1.41/events"),
+    ("GET", "/v1.41/containers/json"),
+    ("GET", f"/v1.41/containers/{ID}/json"),
+    ("GET", "/v1.41/containers/sermon-uploader-backend/logs"),
+    ("GET", "/v1.41/images/ghcr.io/white-plains-gospel-chapel/sermon-uploader:latest/json"),
+    ("GET", f"/v1.41/images/sha256:{ID}/json"),
+    ("POST", f"/v1.47/containers/{ID}/restart"),
+    ("POST", f"/v1.41/images/sha256:{ID}/tag"),
+    ("DELETE", "/v1.41/images/sermon-monitor/known-good:sermon-uploader-0123456789ab"),
+]
+REFUSED = [
+    ("GET", f"/v1.41/containers/{ID}/archive"),
+    ("GET", f"/v1.41/containers/{ID}/export"),
+    ("GET", "/v1.41/secrets"),
+    ("GET", "/v1.41/containers/json/../../volumes"),
+    ("POST", "/v1.41/containers/create"),
+    ("POST", f"/v1.41/containers/{ID}/start"),
+    ("POST", f"/v1.41/containers/{ID}/stop"),
+    ("POST", f"/v1.41/containers/{ID}/kill"),
+    ("POST", f"/v1.41/containers/{ID}/exec"),
+    ("POST", "/v1.41/images/create"),
+    ("POST", "/v1.41/build"),
+    ("POST", "/v1.41/containers/prune"),
+    ("PUT", f"/v1.41/containers/{ID}/archive"),
+    ("DELETE", f"/v1.41/containers/{ID}"),
+    ("DELETE", "/v1.41/images/ghcr.io/white-plains-gospel-chapel/sermon-uploader:latest"),
+    ("DELETE", "/v1.41/volumes/sermon_data"),
+]
+
+
+def _passes(command: list[str], method: str, path: str) -> bool:
+    """As wollomatic/socket-proxy decides: the method's pattern, matched against the whole path (its README)."""
+    allowed = dict(re.findall(r"^-allow([A-Z]+)=(.+)$", "\n".join(command), re.MULTILINE))
+    return method in allowed and bool(re.fullmatch(allowed[method], path))
+
+
+@pytest.mark.parametrize(("method", "path"), ALLOWED)
+def test_the_proxy_lets_through_what_we_need(
+    method: str, path: str, services: dict[str, Any]
+) -> None:
+    assert _passes(services["docker-proxy"]["command"], method, path)
+
+
+@pytest.mark.parametrize(("method", "path"), REFUSED)
+def test_the_proxy_refuses_all_else(method: str, path: str, services: dict[str, Any]) -> None:
+    assert not _passes(services["docker-proxy"]["command"], method, path)
+
+
+def test_every_change_can_be_forbidden(tmp_path: Path) -> None:
+    command = compose_config(tmp_path, "DOCKER_ALLOW_POST=none\n")["services"]["docker-proxy"][
+        "command"
+    ]
+    assert not any(_passes(command, m, p) for m, p in ALLOWED if m == "POST")
+    assert _passes(command, "GET", "/v1.41/containers/json")

@@ -1,0 +1,310 @@
+"""The shipped rules and routes, judged by the real promtool, amtool, Prometheus and Alertmanager."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter.traffic import BUCKETS
+from receiver.policy import load_policy
+from target.durations import parse_duration
+from target.rules import Thresholds, render_rules
+from target.settings import SettingsError, read_settings
+from tests.real.daemons import Binaries
+
+ROOT = Path(__file__).resolve().parents[2]
+MONITORING = ROOT / "monitoring"
+TESTS = ("alerts_test.yml", "alerts_traps_test.yml")
+ALWAYS = "Watchdog"
+
+
+def alert_rules(text: str | None = None) -> list[dict[str, Any]]:
+    groups = yaml.safe_load(text or (MONITORING / "alerts.yml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"] if "alert" in rule]
+
+
+ALERTS = sorted({rule["alert"] for rule in alert_rules()})
+
+
+def ask(*command: str | Path, cwd: Path = MONITORING) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def accepts(*command: str | Path, cwd: Path = MONITORING) -> str:
+    answer = ask(*command, cwd=cwd)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The shipped files, to be broken."""
+    return Path(shutil.copytree(MONITORING, tmp_path / "monitoring"))
+
+
+# --- rendering
+
+
+def test_shipped_rules_are_the_rendering_of_the_defaults() -> None:
+    assert render_rules(Thresholds()) == (MONITORING / "alerts.yml").read_text()
+
+
+def test_thresholds_stand_where_they_belong() -> None:
+    conf = {
+        "ERROR_THRESHOLD": "7",
+        "HIGH_ERROR_RATE_THRESHOLD": "0.25",
+        "HIGH_RESPONSE_TIME_THRESHOLD": "2500",
+        "CONTAINER_RESTART_THRESHOLD": "6",
+        "RESTART_TIME_WINDOW": "450",
+        "MEMORY_USAGE_THRESHOLD": "81",
+        "CPU_USAGE_THRESHOLD": "82.5",
+        "DISK_USAGE_THRESHOLD": "83",
+    }
+    rules = {
+        r["alert"]: r["expr"] for r in alert_rules(render_rules(read_settings(Thresholds, conf)))
+    }
+    assert ">= 7" in rules["HealthCheckFailing"]
+    assert "> 0.25" in rules["HighErrorRate"]
+    assert ">= 7" in rules["HighErrorRate"]
+    assert "> 0.25" in rules["UploadFailures"]
+    assert "> 2.5\n" in rules["HighResponseTime"]
+    assert "[15m]" in rules["ContainerRestarting"]
+    assert "[7m30s]" in rules["ContainerCrashLooping"]
+    assert rules["ContainerCrashLooping"].rstrip().endswith("> 6")
+    assert "> 81" in rules["HighMemoryUsage"]
+    assert "> 82.5" in rules["HighCPUUsage"]
+    assert "> 83" in rules["HighDiskUsage"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ERROR_THRESHOLD", "0"),
+        ("ERROR_THRESHOLD", "2.5"),
+        ("ERROR_THRESHOLD", "five"),
+        ("HIGH_ERROR_RATE_THRESHOLD", "10"),
+        ("HIGH_ERROR_RATE_THRESHOLD", "0"),
+        ("HIGH_ERROR_RATE_THRESHOLD", "nan"),
+        ("HIGH_RESPONSE_TIME_THRESHOLD", "5"),
+        ("HIGH_RESPONSE_TIME_THRESHOLD", "1e999"),
+        ("CONTAINER_RESTART_THRESHOLD", "-1"),
+        ("RESTART_TIME_WINDOW", "30"),
+        ("RESTART_TIME_WINDOW", "90.5"),
+        ("RESTART_TIME_WINDOW", "a while"),
+        ("MEMORY_USAGE_THRESHOLD", "100"),
+        ("CPU_USAGE_THRESHOLD", "0"),
+        ("DISK_USAGE_THRESHOLD", "90%"),
+    ],
+)
+def test_a_threshold_out_of_bounds_is_refused_with_what_is_allowed(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        read_settings(Thresholds, {name: value})
+    (line,) = refusal.value.problems
+    assert line.startswith(f"{name}='{value}': allowed: ")
+
+
+def test_faster_divides_every_duration_and_nothing_else(binaries: Binaries, tmp_path: Path) -> None:
+    fast = render_rules(Thresholds(), faster=40)
+    (tmp_path / "alerts.yml").write_text(fast)
+    accepts(
+        binaries.promtool, "check", "rules", "--lint=all", "--lint-fatal", tmp_path / "alerts.yml"
+    )
+    spans = re.compile(r"(?<=\[)\w+(?=\])")
+    for slow_rule, fast_rule in zip(alert_rules(), alert_rules(fast), strict=True):
+        assert spans.sub("T", slow_rule["expr"]) == spans.sub("T", fast_rule["expr"])
+        for slow_span, fast_span in zip(
+            [*spans.findall(slow_rule["expr"]), slow_rule.get("for", "0")],
+            [*spans.findall(fast_rule["expr"]), fast_rule.get("for", "0")],
+            strict=True,
+        ):
+            assert parse_duration(fast_span) * 40 == parse_duration(slow_span)
+    with pytest.raises(ValueError, match="from 1"):
+        render_rules(Thresholds(), faster=0)
+
+
+def test_the_slowest_threshold_can_be_seen_in_the_histogram() -> None:
+    """A quantile never exceeds the last finite bucket: an alert above it would be dead."""
+    widest = read_settings(Thresholds, {"HIGH_RESPONSE_TIME_THRESHOLD": "60000"})
+    assert max(BUCKETS) > widest.high_response_time_threshold / 1000
+    assert Thresholds().high_response_time_threshold / 1000 in BUCKETS
+
+
+# --- what every rule must have
+
+
+@pytest.mark.parametrize("rule", alert_rules(), ids=lambda rule: rule["alert"])
+def test_a_rule_is_complete(rule: dict[str, Any]) -> None:
+    labels, annotations = rule["labels"], rule["annotations"]
+    assert labels["severity"] in {"critical", "warning", "info", "none"}
+    assert labels["category"] in {
+        "health",
+        "performance",
+        "resource",
+        "container",
+        "storage",
+        "pipeline",
+    }
+    assert labels["service"] == (
+        "sermon-monitor" if labels["category"] == "pipeline" else "sermon-uploader"
+    )
+    assert set(annotations) == {"summary", "description", "runbook_url", "dashboard_url"}
+    if rule["alert"] != ALWAYS:
+        selectors = re.findall(r"\b[A-Za-z_:]+\{[^}]*(?:\{\d+\}[^}]*)*\}", rule["expr"])
+        assert selectors
+        assert all('job="sermon-uploader"' in selector for selector in selectors), selectors
+        assert rule["for"]
+
+
+@pytest.mark.parametrize("rule", alert_rules(), ids=lambda rule: rule["alert"])
+def test_a_runbook_link_leads_to_a_heading(rule: dict[str, Any]) -> None:
+    page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+    assert (
+        page
+        == "https://github.com/White-Plains-Gospel-Chapel/sermon-monitor/blob/main/docs/alerts.md"
+    )
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs" / "alerts.md").read_text(), re.MULTILINE)
+    assert anchor == rule["alert"].lower()
+    assert anchor in {heading.lower() for heading in headings}
+
+
+def test_rules_and_policy_agree() -> None:
+    policy = load_policy(MONITORING / "policy.yml")
+    for rule in alert_rules():
+        if rule["alert"] == ALWAYS:
+            assert ALWAYS in policy.heartbeat
+            continue
+        (row,) = [
+            r for r in policy.alerts if r.matches({"alertname": rule["alert"], **rule["labels"]})
+        ]
+        assert (row.severity, row.category) == (
+            rule["labels"]["severity"],
+            rule["labels"]["category"],
+        )
+    assert {row.alert for row in policy.alerts} == set(ALERTS) - {ALWAYS}
+
+
+# --- promtool
+
+
+def test_promtool_accepts_the_rules(binaries: Binaries) -> None:
+    accepts(binaries.promtool, "check", "rules", "--lint=all", "--lint-fatal", "alerts.yml")
+
+
+def test_rules_do_what_their_tests_say(binaries: Binaries) -> None:
+    accepts(binaries.promtool, "test", "rules", *TESTS)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_is_tested_on_both_sides(alert: str) -> None:
+    tests = [
+        case
+        for test in yaml.safe_load((MONITORING / TESTS[0]).read_text())["tests"]
+        for case in test["alert_rule_test"]
+        if case["alertname"] == alert
+    ]
+    assert any(case["exp_alerts"] for case in tests)
+    assert alert == ALWAYS or any(not case["exp_alerts"] for case in tests)
+
+
+MUTATIONS = [
+    ("the application", ' == 0\n        for: 1m', ' == 0\n        for: 2m'),
+    ("HealthCheck", "} >= 5\n        for: 1m", "} > 5\n        for: 1m"),
+    ("HealthCheck", "} >= 5\n        for: 1m", "} >= 4\n        for: 1m"),
+    ("three restarts", ',component="app"', ""),
+    ("HighErrorRate", ":recent{job=\"sermon-uploader\"} >= 5", ":recent{job=\"sermon-uploader\"} >= 4"),
+    ("HighErrorRate", ":recent{job=\"sermon-uploader\"} >= 5", ":recent{job=\"sermon-uploader\"} >= 6"),
+    ("HighErrorRate", "> 0.1\n", ">= 0.1\n"),
+    ("our own restart is neither", "unless resets(job:", "unless 0 * resets(job:"),
+    ("our own restart is neither", "or sum by (job) (floor(", "or 0 * sum by (job) (floor("),
+    ("slow uploads", "|uploads?(/.*)?", "|upload"),
+    ("slow uploads", 'unless on (job) sermon_uploader_up{job="sermon-uploader"} == 0', ""),
+    ("HighResponseTime", "histogram_quantile(0.95", "histogram_quantile(0.97"),
+    ("HighResponseTime", "for: 5m", "for: 4m"),
+    ("HighMemoryUsage", ") > 90\n", ") >= 90\n"),
+    ("HighCPUUsage", ") > 95", ") > 97"),
+    ("HighCPUUsage", ") > 95", ") > 93"),
+    ("a slow card", 'mode=~"idle|iowait"', 'mode="idle"'),
+    ("a disk is full", "node_filesystem_avail_bytes", "node_filesystem_free_bytes"),
+    ("a disk is full", "|squashfs", ""),
+    ("a container that is gone", ',name!~"[0-9a-f]{12}_.+|.+-run-[0-9a-f]{12}"', ""),
+    ("an Engine that does not", ' and on (job) sermon_monitor_collector_success{job="sermon-uploader",collector="containers"} == 1', ""),
+    ("no container at all", "or absent_over_time", "and absent_over_time"),
+    ("ContainerCrashLooping", "  ) > 3", "  ) >= 3"),
+    ("ContainerCrashLooping", "  ) > 3", "  ) > 4"),
+    ("ContainerRestarting", "- min_over_time(container_restarts_total{job=\"sermon-uploader\"}[5m])", "- min_over_time(container_restarts_total{job=\"sermon-uploader\"}[10m])"),
+    ("a loop of recreations", "or floor(increase(container_restarts_total", "or 0 * floor(increase(container_restarts_total"),
+]  # fmt: skip
+"""A test by its name, and a change of the shipped rules that it must notice."""
+
+
+@pytest.mark.parametrize(("test", "shipped", "broken"), MUTATIONS)
+def test_a_wrong_rule_is_caught(
+    test: str, shipped: str, broken: str, binaries: Binaries, copy: Path
+) -> None:
+    rules = (copy / "alerts.yml").read_text()
+    assert shipped in rules
+    (copy / "alerts.yml").write_text(rules.replace(shipped, broken))
+    answer = ask(binaries.promtool, "test", "rules", f"--run={test}", *TESTS, cwd=copy)
+    assert answer.returncode != 0
+    assert "FAILED" in answer.stderr, answer.stderr
+
+
+def test_promtool_accepts_the_configuration_and_refuses_a_broken_one(
+    binaries: Binaries, copy: Path
+) -> None:
+    accepts(binaries.promtool, "check", "config", "prometheus.yml")
+    rules = (copy / "alerts.yml").read_text()
+    (copy / "alerts.yml").write_text(rules.replace("== 0", "=== 0"))
+    assert ask(binaries.promtool, "check", "config", "prometheus.yml", cwd=copy).returncode != 0
+    (copy / "alerts.yml").write_text(rules.replace("severity: critical\n", "severity: [critical\n"))
+    assert ask(binaries.promtool, "check", "rules", "alerts.yml", cwd=copy).returncode != 0
+
+
+# --- amtool
+
+
+def test_amtool_accepts_the_configuration_and_refuses_a_broken_one(
+    binaries: Binaries, copy: Path
+) -> None:
+    config = copy / "alertmanager.yml"
+    accepts(binaries.amtool, "check-config", config)
+    text = config.read_text()
+    for broken in (
+        text.replace("receiver: discord-direct", "receiver: nobody", 1),
+        text.replace("send_resolved: true", "title: no such key", 1),
+        text.replace("http://monitor:5001/alerts", "{{ .ExternalURL }}/alerts"),
+    ):
+        assert broken != text
+        config.write_text(broken)
+        assert ask(binaries.amtool, "check-config", config).returncode != 0
+
+
+OURS, BOTH = "sermon-monitor", "discord-direct,sermon-monitor"
+
+
+def _routes() -> Iterator[tuple[str, dict[str, str]]]:
+    for rule in alert_rules():
+        labels = {"alertname": rule["alert"], **rule["labels"]}
+        second = rule["alert"] == "TargetMissing" or labels.get("cause") == "blind"
+        yield (BOTH if second else OURS), labels
+    yield OURS, {"alertname": "SomethingElse", "severity": "critical"}
+    yield OURS, {"alertname": "SomethingElse", "severity": "info"}
+    yield OURS, {"alertname": "NoLabels"}
+
+
+@pytest.mark.parametrize(("receivers", "labels"), list(_routes()))
+def test_an_alert_goes_where_it_should(
+    receivers: str, labels: dict[str, str], binaries: Binaries
+) -> None:
+    words = [f"{name}={value}" for name, value in labels.items()]
+    command = (binaries.amtool, "config", "routes", "test", "--config.file=alertmanager.yml")
+    accepts(*command, f"--verify.receivers={receivers}", *words)
+    other = OURS if receivers == BOTH else BOTH
+    assert ask(*command, f"--verify.receivers={other}", *words).returncode != 0

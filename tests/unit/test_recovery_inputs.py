@@ -1,0 +1,114 @@
+"""What may be typed at the recovery toolkit, and when a request comes too late."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from recovery.inputs import CLOCK_FLOOR, COMMIT, CORRELATION, is_image, printable, too_late
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DIGEST = "sha256:" + "0f" * 32
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "app",
+        "app:v1",
+        "hub/sermon-uploader-backend:master-1f0c9aa",
+        "ghcr.io/white-plains/app@" + DIGEST,
+        "127.0.0.1:5000/team/app:v1@" + DIGEST,
+        "sermon-monitor/known-good:app-0123456789ab",
+        "a__b/c--d.e:T_1",
+        DIGEST,
+    ],
+)
+def test_an_image_reference_is_taken(reference: str) -> None:
+    assert is_image(reference)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "",
+        " app",
+        "App:v1",
+        "app:",
+        "app:v1\n",
+        "app@sha256:0f",
+        "-app",
+        "--privileged",
+        "app;reboot",
+        "$(reboot)",
+        "app:v1 # x",
+        "../app",
+        "app:" + "x" * 129,
+        "a" * 513,
+        "app@sha256:" + "0F" * 32,
+    ],
+)
+def test_anything_else_is_not(reference: str) -> None:
+    assert not is_image(reference)
+
+
+@pytest.mark.parametrize("text", ["1f0c9a", "g" * 7, "1F0C9AA ", "1f0c9aa\n", "0" * 65])
+def test_what_is_no_commit(text: str) -> None:
+    assert not COMMIT.fullmatch(text)
+
+
+@pytest.mark.parametrize("text", ["", "-x", "a b", "a\n", "x" * 129, "$(x)"])
+def test_what_is_no_correlation_id(text: str) -> None:
+    assert not CORRELATION.fullmatch(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("two\nlines\r\n", "two lines"),
+        ("\x1b[31mred\x00", "[31mred"),
+        ("a\u202eb", "a b"),
+        ("x ##[error]y", "x ## [error]y"),
+        ("x" * 600, "x" * 500),
+    ],
+)
+def test_text_is_made_fit_for_one_line(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("expires", "now", "seen", "words"),
+    [
+        (None, datetime(1970, 1, 1, tzinfo=UTC), None, None),
+        (NOON.replace(hour=13), NOON, None, None),
+        (NOON, NOON, None, "expired at 2026-03-01T12:00:00Z"),
+        (NOON.replace(hour=11), NOON, None, "expired"),
+        (NOON, datetime(2025, 12, 31, tzinfo=UTC), None, "clock is not set"),
+        (NOON.replace(hour=13), NOON, NOON.replace(hour=12, minute=1), "clock is not set"),
+        (NOON.replace(hour=13), NOON, NOON.replace(hour=11), None),
+    ],
+    ids=[
+        "no limit",
+        "in time",
+        "on the dot",
+        "late",
+        "an old clock",
+        "a clock before the ledger",
+        "fine",
+    ],
+)
+def test_a_late_request_is_refused_with_words(
+    expires: datetime | None, now: datetime, seen: datetime | None, words: str | None
+) -> None:
+    answer = too_late(expires, now, seen)
+    if words is None:
+        assert answer is None
+    else:
+        assert answer is not None
+        assert words in answer
+
+
+def test_the_floor_is_not_in_the_future() -> None:
+    assert datetime.now(UTC) > CLOCK_FLOOR
