@@ -6,6 +6,7 @@ Calls block for at most ``timeout`` seconds each; asyncio code runs them in a th
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 import docker
 import docker.errors
 import requests
+from docker.constants import DEFAULT_DOCKER_API_VERSION
 
 from target.times import parse_engine_time
 
@@ -171,17 +173,13 @@ class Engine:
         try:
             if timeout is not None and timeout > self.timeout:
                 # A pull or a restart takes its time; its own client keeps the short deadline of the others.
-                client = docker.DockerClient(
-                    base_url=self.host, version="auto", timeout=int(timeout)
-                )
+                client = self._connect(timeout)
                 try:
                     return ask(client)
                 finally:
                     client.close()
             if self._client is None:
-                self._client = docker.DockerClient(
-                    base_url=self.host, version="auto", timeout=int(max(1, self.timeout))
-                )
+                self._client = self._connect(self.timeout)
             return ask(self._client)
         except docker.errors.NotFound as error:
             raise EngineError(f"{what}: {error.explanation or error}", missing=True) from error
@@ -190,9 +188,29 @@ class Engine:
                 f"{what}: the Engine refused: {error.explanation or error}"
             ) from error
         except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+            self.close()
             raise EngineError(
                 f"{what}: the Engine at {self.host} does not answer ({type(error).__name__})"
             ) from error
+
+    def _connect(self, timeout: float) -> docker.DockerClient:
+        """A client that speaks the Engine's own API version."""
+        seconds = int(max(1, timeout))
+        if self.host.startswith("unix://"):
+            # The SDK leaves its socket open when nobody listens: find that out without it.
+            with socket.socket(socket.AF_UNIX) as knock:
+                knock.settimeout(seconds)
+                knock.connect(self.host.removeprefix("unix://"))
+        asking = docker.APIClient(
+            base_url=self.host, version=DEFAULT_DOCKER_API_VERSION, timeout=seconds
+        )
+        try:
+            version = asking.version(api_version=False)["ApiVersion"]
+        except (KeyError, TypeError) as error:
+            raise docker.errors.DockerException(f"not an Engine's answer: {error!r}") from error
+        finally:
+            asking.close()
+        return docker.DockerClient(base_url=self.host, version=version, timeout=seconds)
 
 
 def _container(raw: Mapping[str, Any]) -> Container:
