@@ -81,9 +81,13 @@ class Facts:
     budget: Budget
     in_flight: str
     """What is being done to the deployment right now, in words; empty for nothing."""
+    incurable: str
+    """Why no older image of the application can cure this, in words; empty when one may."""
     target: Target
     destination: str
     """Why the action's destination cannot be used (no token, no containers), in words; empty when it can."""
+    destination_may_return: bool = False
+    """The destination does not answer right now: asking again can help."""
 
 
 Gate = Callable[[Facts], Verdict]
@@ -180,6 +184,13 @@ def nothing_in_flight(facts: Facts) -> Verdict:
     return Verdict("nothing in flight", "pass", "nothing else is being done to the deployment")
 
 
+def curable(facts: Facts) -> Verdict:
+    name = "an older image can cure this"
+    if facts.incurable:
+        return Verdict(name, "wait", facts.incurable)
+    return Verdict(name, "pass", "nothing else is seen that would cause it")
+
+
 def has_target(facts: Facts) -> Verdict:
     if facts.action != "rollback":
         return Verdict("known-good target", "pass", "no target is needed")
@@ -190,7 +201,8 @@ def has_target(facts: Facts) -> Verdict:
 
 def reachable(facts: Facts) -> Verdict:
     if facts.destination:
-        return Verdict("destination", "refuse", facts.destination)
+        outcome: Outcome = "wait" if facts.destination_may_return else "refuse"
+        return Verdict("destination", outcome, facts.destination)
     return Verdict("destination", "pass", "the action has what it needs")
 
 
@@ -208,6 +220,7 @@ GATES: tuple[Gate, ...] = (
     confirmed,
     within_budget,
     nothing_in_flight,
+    curable,
     has_target,
     reachable,
     not_dry,
@@ -232,6 +245,7 @@ GATE_NAMES = (
     "confirmed",
     "cool-down and budget",
     "nothing in flight",
+    "an older image can cure this",
     "known-good target",
     "destination",
     "not dry",

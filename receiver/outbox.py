@@ -92,20 +92,26 @@ class Outbox:
         history = await self._database.run(attempt)
         if history is None:
             raise StoreError(f"message {message.id} is about an incident that is not there")
-        view = view_of(history, self._settings)
         try:
-            if message.kind == "call":
-                message_id = await notifier.call(view)
-            else:
-                message_id = await notifier.send(
-                    view, message.message_id, ping=message.ping and message.message_id is None
-                )
+            message_id = await self._deliver(notifier, message, history)
         except DeliveryError as error:
             await self._not_sent(message, notifier.name, error)
+            return
+        except Exception as fault:  # a card that our own code cannot make must not stop the others
+            log.exception("a message could not be made", incident=message.incident_id)
+            words = f"{type(fault).__name__} in our own code; the log has it"
+            await self._not_sent(message, notifier.name, DeliveryError(words, permanent=True))
             return
         await self._database.run(lambda c: messages.delivered(c, message, message_id))
         self._metrics.notifications.labels(notifier.name, "sent").inc()
         log.info("told", incident=message.incident_id, kind=message.kind, revision=message.revision)
+
+    async def _deliver(self, notifier: Notifier, message: Message, history: History) -> str:
+        view = view_of(history, self._settings)
+        if message.kind == "call":
+            return await notifier.call(view)
+        ring = message.ping and message.message_id is None
+        return await notifier.send(view, message.message_id, ping=ring)
 
     async def _not_sent(self, message: Message, notifier: str, error: DeliveryError) -> None:
         wait = error.retry_after if error.retry_after is not None else _pause(message.attempts)

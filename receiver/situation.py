@@ -11,7 +11,7 @@ from sqlite3 import Connection
 from receiver import gates
 from receiver.delivery import DeliveryError
 from receiver.http import Http
-from receiver.policy import Policy
+from receiver.policy import Policy, Row
 from receiver.prometheus import still_active
 from receiver.records import AlertInstance, Incident, Step
 from receiver.settings import ReceiverSettings
@@ -106,8 +106,10 @@ class Lookout:
             confirmation=confirmation,
             budget=self._budget(history),
             in_flight=_in_flight(step, history.running),
+            incurable=await self._incurable(step, row),
             target=gates.Target(target.release is not None, target.words),
             destination=self._destination(step, containers, engine_words),
+            destination_may_return=step.action == "restart" and containers is None,
         )
 
     async def target(self, containers: Sequence[Container] | None) -> RollbackTarget:
@@ -140,6 +142,13 @@ class Lookout:
                 f"{here.title} is marked irreversible: an older version must not follow it",
             )
         return RollbackTarget(good, current, f"{good.title} was the last known good version")
+
+    async def _incurable(self, step: Step, row: Row | None) -> str:
+        """Uploads fail and requests err while the storage is away, whatever image runs."""
+        if step.action != "rollback" or row is None or row.category != "performance":
+            return ""
+        storage = await self.confirmer.look("minio")
+        return f"the storage is not well: {storage.words}" if storage.sick else ""
 
     async def _containers(self) -> tuple[list[Container] | None, str]:
         try:

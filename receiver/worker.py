@@ -26,7 +26,10 @@ from target.engine import EngineError
 
 log = structlog.get_logger("worker")
 _NEEDS_A_PERSON = ("cool-down and budget", "known-good target", "destination")
-"""A refusal by one of these means that nothing more will be done by itself; a switch that is off was meant."""
+"""A refusal by one of these, with no other step to come, means that nothing more is done by itself.
+
+A switch that is off was meant to be.
+"""
 LONGEST_SLEEP = timedelta(seconds=5)
 """However far the next due work is: the clock may jump, and a wake-up may be missed."""
 
@@ -151,7 +154,8 @@ class Worker:
             else:
                 state = "refused" if verdict.outcome == "refuse" else "dropped"
                 steps.end_step(c, step.id, state, verdict.reason, now)
-                if verdict.outcome == "refuse" and verdict.gate in _NEEDS_A_PERSON:
+                left = steps.waiting(c, step.incident_id) - {"person"}
+                if state == "refused" and verdict.gate in _NEEDS_A_PERSON and not left:
                     steps.hasten_person(c, step.incident_id, now)
             if news:
                 self._record(
@@ -312,12 +316,14 @@ def _order(step: Step) -> tuple[bool, datetime, bool, int]:
 
 def _ending(history: History, seen: gates.Confirmation) -> str:
     """One sentence on how it ended."""
-    if any(s.action == "rollback" and s.state == "done" for s in history.steps):
+    ran = [s for s in history.steps if s.state in ("done", "failed") and s.action != "person"]
+    last = max(ran, key=lambda s: s.ended_at or s.due_at, default=None)
+    if last is None:
+        how = "It ended without a step of ours"
+    elif last.state == "failed":
+        how = f"It ended after a {last.action} of ours had failed"
+    elif last.action == "rollback":
         return history.incident.verdict
-    restarts = [s for s in history.steps if s.action == "restart" and s.state == "done"]
-    cure = (
-        f"A restart cured it ({restarts[-1].words})"
-        if restarts
-        else "It ended without a step of ours"
-    )
-    return f"{cure}; our own look agrees: {seen.words}"
+    else:
+        how = f"A {last.action} cured it ({last.words})"
+    return f"{how}; our own look agrees: {seen.words}"

@@ -19,7 +19,7 @@ from receiver.store.database import StoreError, reading
 from sermon_monitor import check as checks
 from sermon_monitor import explain as explaining
 from sermon_monitor import logs, secrets, serve, shown
-from sermon_monitor.settings import Settings, SettingsError, load
+from sermon_monitor.settings import Settings, SettingsError, load, without_effect
 from target.rules import render_rules
 
 MAX_REPLAY_BYTES = 64 * 1024 * 1024
@@ -69,6 +69,8 @@ def serve_command(context: click.Context, only: serve.Only) -> None:
     Example: DRY_RUN=true sermon-monitor serve
     """
     settings = settings_of(context)
+    for name in without_effect(context.obj):
+        click.echo(f"sermon-monitor: {name} is set and has no effect in this release", err=True)
     try:
         serve.serve(settings, only)
     except (serve.StartError, StoreError) as error:

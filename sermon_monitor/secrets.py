@@ -14,8 +14,8 @@ def initialise(directory: Path, discord_webhook_url: str | None) -> list[str]:
     """Make each missing secret of GENERATED; hand Discord's URL to Alertmanager. Returns what changed.
 
     A secret that is there is never changed. Without a URL its file is taken away: Alertmanager
-    then runs and logs each message that it could not send, and an empty file would keep it from
-    starting. The files are readable by all inside the volume: the readers run under other user
+    then runs and logs each message that it could not send; with an empty file it would try again
+    and again. The files are readable by all inside the volume: the readers run under other user
     ids, and nobody but them has the volume. Raises OSError.
     """
     directory.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from typing import Literal
 from exporter.settings import ExporterSettings
 from receiver.settings import ReceiverSettings
 from target.rules import Thresholds
-from target.settings import Room, SettingsError, read_settings
+from target.settings import Room, SettingsError, parse_settings_file, read_settings
 
 
 class ProcessSettings(Room):
@@ -25,6 +25,24 @@ class Settings(ExporterSettings, ReceiverSettings, Thresholds, ProcessSettings):
 
 
 CONFIG = "SERMON_MONITOR_CONFIG"
+RESERVED = frozenset(
+    {
+        "EMERGENCY_STOP_ON_CRITICAL",  # in the guide's health-monitor.conf, which works unchanged
+        "DIGEST_AT",
+        "GITHUB_WEBHOOK_SECRET",
+        "HEARTBEAT_URL",
+        "TIMEZONE",
+        "WATCHDOG_TIMEOUT",
+    }
+)
+"""Names that this release takes and does nothing with; ``check`` and the start say so."""
+
+
+def without_effect(config: Path | None = None) -> list[str]:
+    """Which of RESERVED are set, by the environment or by the file that load() has read."""
+    chosen = config or (Path(os.environ[CONFIG]) if os.environ.get(CONFIG) else None)
+    in_file = parse_settings_file(chosen.read_text(encoding="utf-8")) if chosen else {}
+    return sorted(name for name in RESERVED if os.environ.get(name) or in_file.get(name))
 
 
 def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -32,7 +50,15 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -
     environ = os.environ if environ is None else environ
     if config is None and environ.get(CONFIG):
         config = Path(environ[CONFIG])
-    return read_settings(Settings, environ, config)
+    return read_settings(Settings, environ, config, reserved=RESERVED)
 
 
-__all__ = ["CONFIG", "ProcessSettings", "Settings", "SettingsError", "load"]
+__all__ = [
+    "CONFIG",
+    "RESERVED",
+    "ProcessSettings",
+    "Settings",
+    "SettingsError",
+    "load",
+    "without_effect",
+]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -162,18 +162,19 @@ def read_settings(
     config: Path | None = None,
     *,
     strict: bool = True,
+    reserved: Container[str] = (),
 ) -> Model:
     """Read ``model`` from the environment and, beneath it, from the file ``config``.
 
-    ``strict`` refuses keys of the file that ``model`` does not know; a tool that needs only a part
-    of a shared file passes False. Raises SettingsError with one line a problem; no line holds a secret.
+    ``strict`` refuses keys of the file that neither ``model`` knows nor ``reserved`` names; a tool
+    that needs only a part of a shared file passes False. Raises SettingsError with one line a problem; no line holds a secret.
     """
     fields = {name.upper(): info for name, info in model.model_fields.items()}
     in_file = _read_file(config) if config else {}
     problems = [
         f"{key}: not a setting (in {config}); docs/settings.md lists them"
         for key in in_file
-        if strict and key.removesuffix("_FILE") not in fields
+        if strict and (name := key.removesuffix("_FILE")) not in fields and name not in reserved
     ]
     values: dict[str, str] = {}
     for name in fields:

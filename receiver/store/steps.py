@@ -114,6 +114,14 @@ def defer_all(c: Connection, incident_id: int, now: datetime, again: datetime) -
     )
 
 
+def waiting(c: Connection, incident_id: int) -> set[str]:
+    """The actions of an incident's pending steps."""
+    found = c.execute(
+        "SELECT action FROM steps WHERE incident_id = ? AND state = 'pending'", (incident_id,)
+    )
+    return {row["action"] for row in found}
+
+
 def started(c: Connection, action: str, since: datetime) -> list[Step]:
     """Steps of one action that were begun since a moment, the newest first: what budgets count."""
     query = "SELECT * FROM steps WHERE action = ? AND started_at >= ? ORDER BY started_at DESC"

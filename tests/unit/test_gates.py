@@ -42,13 +42,14 @@ OPEN = Facts(
     confirmation=Confirmation(True, "HTTP 500"),
     budget=FREE,
     in_flight="",
+    incurable="",
     target=Target(True, "v1 was good"),
     destination="",
 )
 
 
 def test_with_everything_right_all_gates_pass() -> None:
-    assert [verdict.outcome for verdict in judge_all(OPEN)] == ["pass"] * 8
+    assert [verdict.outcome for verdict in judge_all(OPEN)] == ["pass"] * 9
     assert judge(OPEN).outcome == "pass"
 
 
@@ -131,6 +132,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "wait",
         "a restart is under way",
     ),
+    ("an older image can cure this", {"incurable": "MinIO is down"}, "wait", "MinIO is down"),
     (
         "known-good target",
         {"target": Target(False, "the ledger knows none")},
