@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -23,6 +26,7 @@ from tests.real.images import AppImage
 
 Tell = Callable[[str], None]
 _skipped: list[str] = []
+HEARTBEAT_SECONDS = 30.0
 
 
 class AppImages(NamedTuple):
@@ -41,12 +45,13 @@ def tier_missing(reason: str) -> NoReturn:
 def tell(request: pytest.FixtureRequest) -> Tell:
     """Print a line at once, past pytest's capture, so that a slow step is seen to be at work."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
-    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
 
     def line(words: str) -> None:
         with capture.global_and_fixture_disabled():
-            reporter.ensure_newline()
-            reporter.write_line(f"  {words}")
+            # One write, because several workers share the terminal.
+            sys.stderr.write(f"\n  {worker} {words}\n")
+            sys.stderr.flush()
 
     return line
 
@@ -99,6 +104,16 @@ def app_images(engine: DockerEngine, python_image: str, tell: Tell) -> AppImages
 def pytest_configure() -> None:
     # A cancelled run gets SIGTERM: the fixtures' ends must run then, as they do after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if os.environ.get("CI") == "true" and "PYTEST_XDIST_WORKER" not in os.environ:
+        threading.Thread(target=_beat, args=(time.monotonic(),), daemon=True).start()
+
+
+def _beat(began: float) -> None:
+    """CI ends what is silent for long; the end-to-end tests wait for real durations."""
+    while True:
+        time.sleep(HEARTBEAT_SECONDS)
+        minutes, seconds = divmod(int(time.monotonic() - began), 60)
+        sys.__stderr__.write(f"\n  {minutes}:{seconds:02} at work\n")  # type: ignore[union-attr]
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:

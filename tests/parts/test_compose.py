@@ -148,6 +148,7 @@ ALLOWED = [
     ("GET", f"/v1.41/containers/{ID}/json"),
     ("GET", "/v1.41/containers/sermon-uploader-backend/logs"),
     ("GET", "/v1.41/images/ghcr.io/white-plains-gospel-chapel/sermon-uploader:latest/json"),
+    ("GET", "/v1.41/images/json"),
     ("GET", f"/v1.41/images/sha256:{ID}/json"),
     ("POST", f"/v1.47/containers/{ID}/restart"),
     ("POST", f"/v1.41/images/sha256:{ID}/tag"),
