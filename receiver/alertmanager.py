@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -18,6 +18,12 @@ from target.times import parse_rfc3339
 
 LONGEST_VALUE = 8192
 """Characters kept of one label or annotation; what is beyond is cut with a mark, never refused."""
+
+
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+"""A later time is taken as this: as seconds since 1970 the last ones round up into the year 10000."""
+MOST_TRUNCATED = 2**31 - 1
+_LONGEST_FIELD = 200
 
 
 class BodyError(Exception):
@@ -31,12 +37,12 @@ class BodyError(Exception):
 def _time(value: Any) -> Any:
     if not isinstance(value, str):
         raise ValueError("allowed: an RFC 3339 time")  # noqa: TRY004 - pydantic collects ValueError
-    return parse_rfc3339(value)
+    return min(parse_rfc3339(value), LATEST)
 
 
 def _short(value: Any) -> Any:
     if isinstance(value, str):
-        # A lone surrogate is valid JSON but not valid UTF-8: neither SQLite nor Discord takes it.
+        # A lone surrogate (from a command line that is not UTF-8): neither SQLite nor Discord takes it.
         value = value.encode("utf-8", "replace").decode()
         return value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + "…"
     return value
@@ -94,7 +100,7 @@ class Webhook(BaseModel):
     status: Literal["firing", "resolved"]
     receiver: Text
     external_url: Text = Field("", alias="externalURL")
-    truncated_alerts: Annotated[int, Field(ge=0)] = Field(0, alias="truncatedAlerts")
+    truncated_alerts: Annotated[int, Field(ge=0, le=MOST_TRUNCATED)] = Field(0, alias="truncatedAlerts")
     alerts: list[Alert]
 
 
@@ -104,7 +110,10 @@ def parse_webhook(body: bytes) -> Webhook:
         return Webhook.model_validate_json(body)
     except ValidationError as error:
         fields = [
-            {"field": ".".join(str(part) for part in item["loc"]) or "body", "problem": item["msg"]}
+            {
+                "field": ".".join(str(part) for part in item["loc"])[:_LONGEST_FIELD] or "body",
+                "problem": item["msg"],
+            }
             for item in error.errors(include_url=False, include_input=False, include_context=False)[
                 :20
             ]

@@ -230,13 +230,15 @@ GATES: tuple[Gate, ...] = (
 
 def person_needed(facts: Facts) -> Verdict:
     """The one gate before a person is called."""
-    if facts.alerts_firing == 0 and not facts.confirmation.sick:
-        return Verdict(
-            "still broken",
-            "drop",
-            "the alerts are over and our own look agrees: nobody need be woken",
-        )
-    return Verdict("still broken", "pass", "the incident is not over")
+    name, seen = "still broken", facts.confirmation
+    if facts.alerts_firing or seen.sick:
+        return Verdict(name, "pass", "the incident is not over")
+    if seen.sick is None and not seen.unaskable:
+        # Alertmanager resolves alerts by itself when Prometheus has died.
+        words = f"the alerts are over, but that could not be confirmed: {seen.words}"
+        return Verdict(name, "pass", words)
+    words = "the alerts are over and our own look agrees: nobody need be woken"
+    return Verdict(name, "drop", words)
 
 
 GATE_NAMES = (

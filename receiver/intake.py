@@ -99,7 +99,7 @@ def _begin(
 def _end(c: Connection, intake: Intake, alert: Alert, decision: Decision, now: datetime) -> None:
     incident_id = incidents.end_alert(c, alert.key, now)
     messages.add_event(c, incident_id, "end", decision.reason, now)
-    if all(not known.firing for known in incidents.alerts(c, incident_id)):
+    if not incidents.any_firing(c, incident_id):
         incidents.set_check(c, incident_id, now)
     _tell(c, intake, incident_id, None, now)
 

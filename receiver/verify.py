@@ -115,8 +115,8 @@ def _container_words(mine: Sequence[Container]) -> Confirmation:
 
 
 def _worst(seen: Sequence[Confirmation]) -> Confirmation:
-    for wanted in (True, None):
-        for one in seen:
-            if one.sick is wanted:
-                return one
+    """What is sick, else what could not be told but may be later, else what cannot be asked at all."""
+    for one in sorted(seen, key=lambda s: (s.sick is not True, s.unaskable)):
+        if one.sick is not False:
+            return one
     return Confirmation(False, "; ".join(one.words for one in seen))

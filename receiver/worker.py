@@ -276,7 +276,7 @@ class Worker:
         again = now + self._lookout.policy.timing.recheck
 
         def change(c: Connection) -> bool:
-            if any(alert.firing for alert in incidents.alerts(c, incident_id)):
+            if incidents.any_firing(c, incident_id):
                 incidents.set_check(c, incident_id, None)  # one fired while we looked
                 return False
             # Alertmanager also resolves alerts when Prometheus has died: while our own look

@@ -34,6 +34,8 @@ def parse_duration(text: str) -> timedelta:
 def format_duration(value: timedelta) -> str:
     """The shortest form of a duration that parse_duration reads back: ``1h30m``, ``45s``, ``0s``."""
     seconds = value.total_seconds()
+    if seconds < 0:  # a clock was set back; parse_duration reads no such thing
+        return f"-{format_duration(-value)}"
     parts = []
     for unit in ("d", "h", "m"):
         count, seconds = divmod(seconds, _UNITS[unit])

@@ -6,6 +6,7 @@ empty value means unset; NAME_FILE reads NAME from a file. They are read once, a
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import shlex
@@ -85,7 +86,10 @@ def split_address(address: str) -> tuple[str, int]:
 def is_loopback(address: str) -> bool:
     """Whether only this machine can reach what listens there."""
     host, _ = split_address(address)
-    return host in {"localhost", "::1"} or host.startswith("127.")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
 
 
 def default_state_dir() -> Path:
@@ -138,7 +142,7 @@ def parse_settings_file(text: str, name: str = "settings file") -> dict[str, str
         try:
             words = shlex.split(line, comments=True)
         except ValueError as problem:
-            problems.append(f"{name}:{number}: {problem}".lower())
+            problems.append(f"{name}:{number}: {str(problem).lower()}")
             continue
         if words[:1] == ["export"]:
             words = words[1:]
@@ -174,7 +178,9 @@ def read_settings(
     problems = [
         f"{key}: not a setting (in {config}); docs/settings.md lists them"
         for key in in_file
-        if strict and (name := key.removesuffix("_FILE")) not in fields and name not in reserved
+        if strict and not any(
+            name in fields or name in reserved for name in (key, key.removesuffix("_FILE"))
+        )
     ]
     values: dict[str, str] = {}
     for name in fields:
@@ -225,10 +231,12 @@ def _value(
 
 def _problem(error: dict[str, Any], fields: Mapping[str, FieldInfo]) -> str:
     words = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "bool_parsing":
+        words = "allowed: true or false"
     if not error["loc"]:
         return words
     name = str(error["loc"][0]).upper()
-    shown = repr(error.get("input"))[:80]
+    shown = re.sub(r"//[^/@\s]*@", "//…@", repr(error.get("input")))[:80]  # a URL's password
     if "SecretStr" in str(fields[name].annotation):
         shown = "(hidden)"
     return f"{name}={shown}: {words}"

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 Result = TypeVar("Result")
 Change = Callable[[sqlite3.Connection], Any]
@@ -37,7 +38,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
             path.parent.mkdir(parents=True, exist_ok=True)
         mode = "ro" if read_only else "rwc"
         connection = sqlite3.connect(
-            f"file:{path}?mode={mode}",
+            f"file:{quote(str(path))}?mode={mode}",
             uri=True,
             isolation_level=None,
             check_same_thread=False,
@@ -148,9 +149,10 @@ def _within_savepoint(
     connection.execute("SAVEPOINT one_change")
     try:
         result = change(connection)
-    except sqlite3.OperationalError:
-        raise  # disk full, I/O error, locked: the whole commit is in doubt
-    except Exception as error:  # noqa: BLE001 - one change's fault is its caller's, not its neighbours'
+    except Exception as error:
+        if type(error) in (sqlite3.OperationalError, sqlite3.DatabaseError):
+            raise  # disk full, I/O error, locked, damaged: the whole commit is in doubt
+        # One change's own fault is its caller's, not its neighbours'.
         connection.execute("ROLLBACK TO one_change")
         connection.execute("RELEASE one_change")
         return None, error

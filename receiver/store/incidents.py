@@ -129,6 +129,13 @@ def alerts(c: Connection, incident_id: int) -> list[AlertInstance]:
     return [rows.to_alert(row) for row in c.execute(query, (incident_id,))]
 
 
+def any_firing(c: Connection, incident_id: int) -> bool:
+    row = c.execute(
+        "SELECT 1 FROM alerts WHERE incident_id = ? AND ended_at IS NULL LIMIT 1", (incident_id,)
+    ).fetchone()
+    return row is not None
+
+
 def add_alert(
     c: Connection,
     incident_id: int,
