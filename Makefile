@@ -34,7 +34,7 @@ bench: $(VENV)/.dev ## measure
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 lint: $(VENV)/.dev ## style, types and the layers between the packages
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache

@@ -100,7 +100,9 @@ class Webhook(BaseModel):
     status: Literal["firing", "resolved"]
     receiver: Text
     external_url: Text = Field("", alias="externalURL")
-    truncated_alerts: Annotated[int, Field(ge=0, le=MOST_TRUNCATED)] = Field(0, alias="truncatedAlerts")
+    truncated_alerts: Annotated[int, Field(ge=0, le=MOST_TRUNCATED)] = Field(
+        0, alias="truncatedAlerts"
+    )
     alerts: list[Alert]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import json
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,7 @@ from receiver.store.database import Database, StoreError
 log = structlog.get_logger("receiver")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="sermon-monitor"'}
+_ASK_A_PERSON = {"WWW-Authenticate": 'Basic realm="Sermon Monitor (the password is BOARD_TOKEN)"'}
 
 
 class App:
@@ -167,11 +169,19 @@ class App:
 
 
 def _allowed(request: web.Request, token: SecretStr | None) -> bool:
+    """A bearer token; or, for a person's browser, the same token as the password of any user."""
     if token is None:
         return True
-    given = request.headers.get("Authorization", "")
-    wanted = f"Bearer {token.get_secret_value()}"
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            given = base64.b64decode(given, validate=True).decode().partition(":")[2]
+        except ValueError:
+            return False
+    elif scheme.lower() != "bearer":
+        return False
+    wanted = token.get_secret_value().encode()
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted)
 
 
 def _problem(

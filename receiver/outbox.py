@@ -110,8 +110,7 @@ class Outbox:
         view = view_of(history, self._settings)
         if message.kind == "call":
             return await notifier.call(view)
-        ring = message.ping and message.message_id is None
-        return await notifier.send(view, message.message_id, ping=ring)
+        return await notifier.send(view, message.message_id, ping=message.ping)
 
     async def _not_sent(self, message: Message, notifier: str, error: DeliveryError) -> None:
         wait = error.retry_after if error.retry_after is not None else _pause(message.attempts)

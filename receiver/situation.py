@@ -143,6 +143,17 @@ class Lookout:
             )
         return RollbackTarget(good, current, f"{good.title} was the last known good version")
 
+    async def condemn(self, service: str, image_id: str) -> str:
+        """A rollback left this image: never go back to it. What went wrong, in words; else empty."""
+        file = LedgerFile(self.settings.state_dir / LEDGER)
+        try:
+            await asyncio.to_thread(
+                file.update, lambda ledger: versions.condemn(ledger, service, image_id)
+            )
+        except OSError as error:
+            return f" (the ledger could not be marked: {error.strerror})"
+        return ""
+
     async def _incurable(self, step: Step, row: Row | None) -> str:
         """Uploads fail and requests err while the storage is away, whatever image runs."""
         if step.action != "rollback" or row is None or row.category != "performance":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import os
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 import yaml
@@ -18,29 +18,23 @@ from receiver.http import Http, open_session
 from receiver.notifiers import configured
 from receiver.policy import Policy, PolicyError, load_policy
 from receiver.service import policy_path
-from receiver.store.database import StoreError, connect
+from receiver.store.database import StoreError, reading
+from sermon_monitor.check_remote import drift, rollback
+from sermon_monitor.finding import Finding
 from sermon_monitor.settings import Settings
 from target import roles
 from target.engine import Container, Engine, EngineError
 from target.probe import probe
 from target.rules import render_rules
 
-Level = Literal["ok", "note", "problem"]
 
+async def check(settings: Settings, *, send: bool, idle: Sequence[str] = ()) -> list[Finding]:
+    """Look at everything; nothing is changed, and with ``send`` one test card goes out.
 
-@dataclass(frozen=True)
-class Finding:
-    """``problem`` makes ``check`` fail; ``note`` is worth knowing. ``mend``: what to type or set."""
-
-    level: Level
-    what: str
-    words: str
-    mend: str = ""
-
-
-async def check(settings: Settings, *, send: bool) -> list[Finding]:
-    """Look at everything; nothing is changed, and with ``send`` one test card goes out."""
-    found = [*_policy(settings), *_store(settings), *await _deployment(settings)]
+    ``idle``: settings that are set and have no effect in this release.
+    """
+    found = [Finding("note", name, "is set and has no effect in this release") for name in idle]
+    found += [*_policy(settings), *_store(settings), *await _deployment(settings)]
     async with open_session() as session:
         http = Http(session)
         found += await _daemon(
@@ -49,12 +43,13 @@ async def check(settings: Settings, *, send: bool) -> list[Finding]:
             settings.prometheus_url,
             "/-/ready",
             "PROMETHEUS_URL",
-            lambda: _drift(http, settings),
+            lambda: drift(http, settings),
         )
         found += await _daemon(
             http, "Alertmanager", settings.alertmanager_url, "/-/ready", "ALERTMANAGER_URL", None
         )
         found += _destinations(settings)
+        found += await rollback(http, settings)
         if send:
             found.append(await _send(http, settings))
     return found
@@ -104,18 +99,22 @@ def compare(policy: Policy, rules: dict[str, Any]) -> list[str]:
 
 
 def _store(settings: Settings) -> list[Finding]:
-    try:
-        connect(settings.database_path).close()
-    except StoreError as error:
-        return [
-            Finding(
-                "problem",
-                "store",
-                str(error),
-                f"make {settings.state_dir} writable for this user, or set STATE_DIR",
-            )
-        ]
-    return [Finding("ok", "store", str(settings.database_path))]
+    """Only looked at: what the wrong user makes here, the service could not write later."""
+    path = settings.database_path
+    problem = ""
+    if path.exists():
+        try:
+            with reading(path) as connection:
+                connection.execute("PRAGMA schema_version")
+        except StoreError as error:
+            problem = str(error)
+    nearest = next(p for p in (path, *path.parents) if p.exists())
+    if not problem and not os.access(nearest, os.W_OK):
+        problem = f"{nearest} may not be written by this user"
+    if problem:
+        mend = f"make {settings.state_dir} writable for this user, or set STATE_DIR"
+        return [Finding("problem", "store", problem, mend)]
+    return [Finding("ok", "store", str(path))]
 
 
 async def _deployment(settings: Settings) -> list[Finding]:
@@ -223,45 +222,6 @@ async def _daemon(
     return [Finding("ok", what, url), *(await more() if more else [])]
 
 
-async def _drift(http: Http, settings: Settings) -> list[Finding]:
-    """The rules that Prometheus has loaded against those of the thresholds in force."""
-    try:
-        answer = (
-            await http.request(
-                "GET", f"{settings.prometheus_url}/api/v1/rules?type=alert", headers={}, timeout=5.0
-            )
-        ).json()
-        loaded = {rule["name"] for group in answer["data"]["groups"] for rule in group["rules"]}
-        durations = {
-            (rule["name"], rule["labels"].get("cause"), rule["duration"])
-            for group in answer["data"]["groups"]
-            for rule in group["rules"]
-        }
-    except (DeliveryError, ValueError, KeyError, TypeError) as error:
-        return [
-            Finding("problem", "rules", f"Prometheus could not be asked for its rules: {error}")
-        ]
-    ours = [
-        rule
-        for group in yaml.safe_load(render_rules(settings))["groups"]
-        for rule in group["rules"]
-        if "alert" in rule
-    ]
-    missing = sorted({rule["alert"] for rule in ours} - loaded)
-    mend = "sermon-monitor rules > monitoring/alerts.yml, then reload Prometheus"
-    if missing:
-        return [
-            Finding("problem", "rules", f"Prometheus has not loaded {', '.join(missing)}", mend)
-        ]
-    return [
-        Finding(
-            "ok",
-            "rules",
-            f"Prometheus has loaded all {len(ours)} alerts ({len(durations)} rules there)",
-        )
-    ]
-
-
 def _destinations(settings: Settings) -> list[Finding]:
     found = []
     if settings.discord_webhook_url is None:
@@ -271,15 +231,6 @@ def _destinations(settings: Settings) -> list[Finding]:
                 "Discord",
                 "not configured: messages are logged and shown on the board",
                 "set DISCORD_WEBHOOK_URL",
-            )
-        )
-    if not (settings.github_token and settings.github_repo):
-        found.append(
-            Finding(
-                "note",
-                "GitHub",
-                "not configured: no rollback is dispatched",
-                "set GITHUB_TOKEN and GITHUB_REPO",
             )
         )
     if settings.dry_run:
@@ -334,4 +285,6 @@ async def _send(http: Http, settings: Settings) -> Finding:
             error.words,
             "make a new webhook in Discord and set DISCORD_WEBHOOK_URL",
         )
+    if notifier.name == "dry":
+        return Finding("note", "test card", "logged: no destination is configured")
     return Finding("ok", "test card", f"sent to {notifier.name}")

@@ -28,7 +28,7 @@ MAX_REPLAY_BYTES = 64 * 1024 * 1024
 def fail(lines: Sequence[str], code: int = 1) -> NoReturn:
     """Say what is wrong, a line each, and end."""
     for line in lines:
-        click.echo(f"sermon-monitor: {line}", err=True)
+        click.echo(f"sermon-monitor: {shown.line(line)}", err=True)
     sys.exit(code)
 
 
@@ -90,7 +90,7 @@ def check_command(context: click.Context, send: bool, as_json: bool) -> None:
     """
     settings = settings_of(context)
     with shown.progress("looking at everything", quiet=as_json):
-        found = asyncio.run(checks.check(settings, send=send))
+        found = asyncio.run(checks.check(settings, send=send, idle=without_effect(context.obj)))
     shown.findings(found, as_json=as_json)
     sys.exit(1 if any(finding.level == "problem" for finding in found) else 0)
 

@@ -11,6 +11,8 @@ from pydantic import BaseModel, SecretStr
 from structlog.typing import EventDict, Processor
 
 MASK = "[redacted]"
+_OF_SEVERAL_LINES = ("exception", "card", "call")
+"""Keys whose text we laid out ourselves, lines included."""
 
 
 def secrets_of(settings: BaseModel) -> tuple[str, ...]:
@@ -36,6 +38,18 @@ def masking(secrets: Iterable[str]) -> Processor:
     return mask
 
 
+def tame(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Labels come from outside: none may drive the terminal or begin a line of its own in the log."""
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            kept = "\n" if key in _OF_SEVERAL_LINES else ""
+            event[key] = "".join(
+                c if c.isprintable() or c in kept else c.encode("unicode_escape").decode()
+                for c in value
+            )
+    return event
+
+
 def set_up(log_format: str, level: str, secrets: Iterable[str]) -> None:
     """Configure structlog and, through it, every library's standard logging."""
     shared: list[Processor] = [
@@ -43,6 +57,7 @@ def set_up(log_format: str, level: str, secrets: Iterable[str]) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         masking(secrets),
+        tame,
     ]
     as_json = log_format == "json"
     renderer: Processor = (

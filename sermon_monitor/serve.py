@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import structlog
 from aiohttp import web
-from exporter.app import Exporter
 from prometheus_client import CollectorRegistry
 
+from exporter.app import Exporter
 from receiver.clock import SystemClock
 from receiver.service import Receiver
 from receiver.situation import LEDGER

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sermon_monitor.check import Finding
+from sermon_monitor.finding import Finding
 from target.durations import format_duration
 
+LONGEST_LINE = 400
 _MARK = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "problem": "[red]problem[/]"}
 _GATE = {
     "pass": "[green]pass[/]",
@@ -43,19 +44,19 @@ def findings(found: Sequence[Finding], *, as_json: bool) -> None:
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in found:
-        table.add_row(_MARK[finding.level], finding.what, escape(finding.words))
+        table.add_row(_MARK[finding.level], finding.what, _safe(finding.words))
         if finding.mend:
-            table.add_row("", "", f"[dim]→ {escape(finding.mend)}[/]")
-    Console().print(table)
+            table.add_row("", "", f"[dim]→ {_safe(finding.mend)}[/]")
+    _console().print(table)
 
 
 def explanation(told: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(told, indent=2))
         return
-    console = Console()
+    console = _console()
     console.print(
-        f"[bold]{escape(told['alert'])}[/] ({told['status']}): {told['decision']}: {escape(told['reason'])}"
+        f"[bold]{_safe(told['alert'])}[/] ({told['status']}): {told['decision']}: {_safe(told['reason'])}"
     )
     if row := told["row"]:
         mention = ", mention" if row["mention"] else ""
@@ -69,11 +70,11 @@ def explanation(told: dict[str, Any], *, as_json: bool) -> None:
             filter(None, (step["action"], step["target"] if step["action"] == "restart" else ""))
         )
         console.print(
-            f"  [bold]{name}[/] at {format_duration(timedelta(seconds=step['after']))}: {_GATE[step['verdict']['outcome']]} {escape(step['verdict']['reason'])}"
+            f"  [bold]{name}[/] at {format_duration(timedelta(seconds=step['after']))}: {_GATE[step['verdict']['outcome']]} {_safe(step['verdict']['reason'])}"
         )
         for gate in step["gates"]:
             console.print(
-                f"    {_GATE[gate['outcome']]:<14} {gate['gate']}: {escape(gate['reason'])}"
+                f"    {_GATE[gate['outcome']]:<14} {gate['gate']}: {_safe(gate['reason'])}"
             )
 
 
@@ -89,30 +90,41 @@ def incidents(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
             )
         )
         return
-    console = Console()
+    console = _console()
     if not found:
         console.print("no incidents")
     for incident in found:
         state = "[red]open[/]" if incident["state"] == "open" else "[green]over[/]"
         console.print(
-            f"{state} incident {incident['id']}: {escape(_line(incident['service']))}, {incident['severity']}, since {incident['opened_at']:%Y-%m-%d %H:%M:%S} UTC"
+            f"{state} incident {incident['id']}: {_safe(incident['service'])}, {incident['severity']}, since {incident['opened_at']:%Y-%m-%d %H:%M:%S} UTC"
         )
         for alert in incident["alerts"]:
             standing = "fires" if alert["firing"] else "ended"
             repeats = f" ({alert['repeats']} repeats)" if alert["repeats"] else ""
             console.print(
-                f"  {standing} {escape(_line(alert['name']))}{repeats}: {escape(_line(alert['annotations'].get('summary', '')))}"
+                f"  {standing} {_safe(alert['name'])}{repeats}: {_safe(alert['annotations'].get('summary', ''))}"
             )
         for step in incident["steps"]:
             target = f" {step['target']}" if step["action"] == "restart" else ""
             when = f" at {step['due_at']:%H:%M:%S}" if step["state"] == "pending" else ""
             console.print(
-                f"  {step['action']}{target}: {step['state']}{when} {escape(step['words'])}"
+                f"  {step['action']}{target}: {step['state']}{when} {_safe(step['words'])}"
             )
         if incident["verdict"]:
-            console.print(f"  {escape(incident['verdict'])}")
+            console.print(f"  {_safe(incident['verdict'])}")
 
 
-def _line(text: str) -> str:
+def line(text: str) -> str:
     """One line without control characters: labels come from outside and must not drive the terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)[:200]
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return shown if len(shown) <= LONGEST_LINE else shown[: LONGEST_LINE - 1] + "…"
+
+
+def _safe(text: str) -> str:
+    """As ``line``, in a place where rich reads its markup."""
+    return escape(line(text))
+
+
+def _console() -> Console:
+    """``emoji``: a colon in an image's name is a colon."""
+    return Console(emoji=False)

@@ -178,9 +178,8 @@ def read_settings(
     problems = [
         f"{key}: not a setting (in {config}); docs/settings.md lists them"
         for key in in_file
-        if strict and not any(
-            name in fields or name in reserved for name in (key, key.removesuffix("_FILE"))
-        )
+        if strict
+        and not any(name in fields or name in reserved for name in (key, key.removesuffix("_FILE")))
     ]
     values: dict[str, str] = {}
     for name in fields:
@@ -236,7 +235,7 @@ def _problem(error: dict[str, Any], fields: Mapping[str, FieldInfo]) -> str:
     if not error["loc"]:
         return words
     name = str(error["loc"][0]).upper()
-    shown = re.sub(r"//[^/@\s]*@", "//…@", repr(error.get("input")))[:80]  # a URL's password
+    shown = re.sub(r"//[^/\s]*@", "//…@", repr(error.get("input")))[:80]  # a URL's password
     if "SecretStr" in str(fields[name].annotation):
         shown = "(hidden)"
     return f"{name}={shown}: {words}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,18 +97,30 @@ def main() -> int:
         default=1,
         help="two that know nothing of each other send everything twice",
     )
+    parser.add_argument(
+        "--kill",
+        choices=("accepted", "dispatch"),
+        help="kill -9 sermon-monitor right after it accepted a webhook, or between the dispatch and its record; it is started again, as Docker would",
+    )
     parser.add_argument("--scene", type=int, choices=(1, 2), help="only this one")
     arguments = parser.parse_args()
+    # Whoever ends the demo ends what it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with _stage(arguments.alertmanagers) as (stage, v1, v2):
             seen = 0
+            meanwhile = _killing(stage, arguments.kill)
             if arguments.scene != 2:
                 console.rule("Scene 1: the app is stopped; a restart cures it")
-                _ended(restart_cures(stage, tell))
+                _ended(restart_cures(stage, tell, meanwhile=meanwhile))
                 seen = 1
             if arguments.scene != 1:
                 console.rule("Scene 2: a bad deploy; a restart does not cure it; one rollback does")
-                _ended(bad_deploy_is_rolled_back(stage, tell, v1, v2, incidents_before=seen))
+                _ended(
+                    bad_deploy_is_rolled_back(
+                        stage, tell, v1, v2, incidents_before=seen, meanwhile=meanwhile
+                    )
+                )
             tell(
                 f"cards on Discord: {len(stage.cards)}; dispatches on GitHub: {len(stage.github.dispatches)}"
             )
@@ -118,6 +131,19 @@ def main() -> int:
         console.print(f"[red]the demo went wrong:[/] {problem}", markup=True, highlight=False)
         return 1
     return 0
+
+
+def _killing(stage: Stage, when: str | None) -> Callable[[], None] | None:
+    """What --kill asks for; the stage starts again whatever has died."""
+
+    def kill(*_: object) -> None:
+        tell("[red]kill -9[/] of sermon-monitor")
+        stage.product.kill()
+
+    stage.revive = when is not None
+    if when == "dispatch":
+        stage.github.hook("dispatch", kill)
+    return kill if when == "accepted" else None
 
 
 def _ended(incident: dict[str, Any]) -> None:

@@ -25,8 +25,6 @@ class Person:
 
     async def advance(self, step: Step, history: History, now: datetime) -> Progress:
         whom = self._contacts or "whoever reads this (CONTACTS is not set)"
-        return Progress(
-            "done",
-            f"Called {whom}. On the host, type: sermon-recovery rollback --dry-run",
-            call_person=True,
-        )
+        curable = any(s.action == "rollback" and s.state != "done" for s in history.steps)
+        command = "sermon-recovery rollback --dry-run" if curable else "sermon-monitor check"
+        return Progress("done", f"Called {whom}. On the host, type: {command}", call_person=True)

@@ -68,7 +68,8 @@ class Rollback:
                 "revision": release.revision,
                 "digest": release.digest,
             },
-            "from": found.running.image,
+            "service": release.service,
+            "from_image_id": found.running.image_id,
         }
 
     async def advance(self, step: Step, history: History, now: datetime) -> Progress:
@@ -218,9 +219,12 @@ class Rollback:
             well_since = parse_rfc3339(step.detail.get("well_since") or _text(now))
             if now - well_since >= self._timing.verify_for:
                 verdict = f"{title} runs again: its version and its health are verified"
+                trouble = await self._lookout.condemn(
+                    step.detail["service"], step.detail["from_image_id"]
+                )
                 return Progress(
                     "done",
-                    f"rolled back to {title}; {seen.words}",
+                    f"rolled back to {title}; {seen.words}{trouble}",
                     detail=step.detail,
                     verdict=verdict,
                 )

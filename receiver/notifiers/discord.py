@@ -108,6 +108,11 @@ def _body(card: Card, embed: Mapping[str, Any], *, mention: str, ping: bool) -> 
     return body
 
 
+def _quiet(body: dict[str, Any], message_id: str | None) -> dict[str, Any]:
+    """An edit keeps the text that rang true to the card, and may ring nobody itself."""
+    return body if message_id is None else {**body, "allowed_mentions": _allowed("")}
+
+
 def _allowed(mention: str) -> dict[str, Any]:
     """Without this field Discord would let every user mention in the text ring."""
     if mention == "@here":
@@ -196,14 +201,14 @@ class Discord:
         self, view: IncidentView, message_id: str | None, *, ping: bool
     ) -> str | None:
         """The id of the message that now shows the card; None where ``message_id`` cannot any more."""
-        body = render(view, mention=self._mention, ping=ping)
+        body = _quiet(render(view, mention=self._mention, ping=ping), message_id)
         answer = await self._exchange(message_id, body, silent=not ping)
         trouble = _trouble(answer)
         if answer.status == 400 and trouble.code not in (_TOO_OLD_TO_EDIT, _FORUM):
             self._log.error(
                 "card_refused", incident=view.id, code=trouble.code, words=answer.words()
             )
-            body = _minimal(view, mention=self._mention, ping=ping)
+            body = _quiet(_minimal(view, mention=self._mention, ping=ping), message_id)
             answer = await self._exchange(message_id, body, silent=not ping)
             trouble = _trouble(answer)
         if message_id is not None and trouble.code in (_UNKNOWN_MESSAGE, _TOO_OLD_TO_EDIT):

@@ -33,6 +33,7 @@ class StoreError(Exception):
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Open the file with the settings every connection needs. Raises StoreError."""
+    connection = None
     try:
         if not read_only:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +51,8 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
     except (sqlite3.Error, OSError) as error:
+        if connection is not None:
+            connection.close()
         raise StoreError(f"{path}: {error}") from error
     return connection
 
@@ -87,7 +90,11 @@ class Database:
     def open(self) -> None:
         """Open and migrate. Raises StoreError."""
         self._connection = connect(self.path)
-        migrate(self._connection)
+        try:
+            migrate(self._connection)
+        except StoreError:
+            self.close()
+            raise
         self._thread = threading.Thread(target=self._write, name="store", daemon=True)
         self._thread.start()
 
