@@ -256,6 +256,10 @@ def decide(
         kind, reason = "open", f"{name} opens an incident"
     # A ladder that ran before the incident was reopened is over: times count from the new firing.
     zero = standing.ladder_at if kind == "join" and standing.ladder_at else now
+    if kind == "reopen":
+        # Whoever was called before has been told that it is over.
+        again = standing.taken - {("person", "")}
+        standing = standing.model_copy(update={"taken": again})
     steps = _plan(row, labels, standing, minio_service, zero)
     return Decision(
         kind=kind,

@@ -45,20 +45,25 @@ def policy_path(settings: ReceiverSettings) -> Path:
     return settings.policy_file or Path(str(resources.files("monitoring").joinpath("policy.yml")))
 
 
+def build_github(settings: ReceiverSettings, http: Http) -> GitHub | None:
+    """None where GitHub is not configured."""
+    if not (settings.github_token and settings.github_repo):
+        return None
+    return GitHub(
+        http,
+        settings.github_api_url,
+        settings.github_repo,
+        settings.github_token,
+        settings.rollback_workflow,
+        settings.rollback_ref,
+    )
+
+
 def build_actions(
     settings: ReceiverSettings, engine: Engine, http: Http, lookout: Lookout, policy: Policy
 ) -> Mapping[str, Action]:
     """ACTIONS: one line each."""
-    github = None
-    if settings.github_token and settings.github_repo:
-        github = GitHub(
-            http,
-            settings.github_api_url,
-            settings.github_repo,
-            settings.github_token,
-            settings.rollback_workflow,
-            settings.rollback_ref,
-        )
+    github = build_github(settings, http)
     made: tuple[Action, ...] = (
         Restart(settings, engine),
         Rollback(github, lookout, policy.timing),

@@ -67,7 +67,7 @@ class Confirmer:
         result = await probe(self._session, url, PROBE_SECONDS)
         if result.healthy:
             return Confirmation(False, f"{url} answers {result.detail}")
-        return Confirmation(True, f"{url} fails: {result.reason} ({result.detail})")
+        return Confirmation(True, f"{url} fails: {result.detail}")
 
     async def _minio(self) -> Confirmation:
         live = await self._probe(self._settings.minio_url + self._settings.minio_health_path)

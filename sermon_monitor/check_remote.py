@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from receiver.actions.github import GitHub
 from receiver.delivery import DeliveryError
 from receiver.http import Http
+from receiver.service import build_github
 from sermon_monitor.finding import Finding
 from sermon_monitor.settings import Settings
 from target.durations import parse_duration
@@ -70,17 +70,10 @@ def _numbers(expression: str) -> list[float]:
 
 async def rollback(http: Http, settings: Settings) -> list[Finding]:
     """Whether a dispatch would be taken, known before the night: token, workflow, runner."""
-    if not (settings.github_token and settings.github_repo):
+    github = build_github(settings, http)
+    if github is None:
         mend = "set GITHUB_TOKEN and GITHUB_REPO"
         return [Finding("note", "GitHub", "not configured: no rollback is dispatched", mend)]
-    github = GitHub(
-        http,
-        settings.github_api_url,
-        settings.github_repo,
-        settings.github_token,
-        settings.rollback_workflow,
-        settings.rollback_ref,
-    )
     what = f"{settings.github_repo}: {settings.rollback_workflow}"
     try:
         state, online = await github.workflow_state(), await github.runner_online()

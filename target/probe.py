@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import time
@@ -47,7 +48,8 @@ async def probe(
         reason = None if 200 <= status < 300 else "status"
         detail = f"HTTP {status}"
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        reason, detail = _failure(error), f"{type(error).__name__}: {error}"[:200]
+        reason = _failure(error)
+        detail = _words(reason, error, timeout_seconds)
     return ProbeResult(url, time.monotonic() - began, status, reason, detail)
 
 
@@ -70,3 +72,16 @@ def _failure(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientPayloadError):
         return "body"
     return "error"
+
+
+def _words(reason: str, error: BaseException, timeout_seconds: float) -> str:
+    """What a person reads at night on the card."""
+    if reason == "timeout":
+        return f"no answer within {timeout_seconds:g} s"
+    if reason == "dns":
+        return "its name cannot be resolved"
+    if reason == "refused":
+        # "Connection refused", "No route to host", "Connection reset by peer"
+        number = getattr(error, "errno", None)
+        return os.strerror(number).lower() if number else "the connection failed"
+    return f"{type(error).__name__}: {error}"[:200]

@@ -57,7 +57,9 @@ CREATE TABLE steps (
     ended_at    REAL,
     detail      TEXT NOT NULL DEFAULT '{}'
 ) STRICT;
-CREATE UNIQUE INDEX one_step_of_a_kind ON steps (incident_id, action, target) WHERE state <> 'dropped';
+CREATE UNIQUE INDEX one_step_of_a_kind ON steps (incident_id, action, target)
+    WHERE state <> 'dropped' AND (action <> 'person' OR state <> 'done');
+-- A person may be called again: an incident that comes back found nobody to stay with it.
 -- The budget of the contract, held by the database itself: one rollback an incident.
 CREATE UNIQUE INDEX one_rollback_an_incident ON steps (incident_id) WHERE action = 'rollback' AND started_at IS NOT NULL;
 CREATE INDEX steps_due ON steps (due_at) WHERE state IN ('pending', 'running');

@@ -30,7 +30,7 @@ def step(c: Connection, step_id: int) -> Step | None:
 def add_step(c: Connection, incident_id: int, planned: PlannedStep, alert: str) -> None:
     c.execute(
         "INSERT INTO steps (incident_id, action, target, alert, state, due_at) VALUES (?, ?, ?, ?, 'pending', ?)"
-        " ON CONFLICT (incident_id, action, target) WHERE state <> 'dropped' DO NOTHING",
+        " ON CONFLICT DO NOTHING",
         (incident_id, planned.action, planned.target, alert, planned.due_at.timestamp()),
     )
 

@@ -109,6 +109,21 @@ def test_a_reopened_incident_counts_anew_and_does_not_refill_its_budget(policy: 
     ]
 
 
+def test_a_person_is_called_again_when_an_incident_comes_back(policy: Policy) -> None:
+    taken = frozenset({("restart", "app"), ("rollback", "app"), ("person", "")})
+    standing = Standing(known=False, recent_incident=1, taken=taken)
+    said = decide(
+        policy,
+        "ServiceDown",
+        labels("ServiceDown", cause="app"),
+        "critical",
+        firing=True,
+        standing=standing,
+        now=NOW,
+    )
+    assert [s.action for s in said.steps] == ["person"]
+
+
 def test_a_dead_minio_container_is_restarted_and_never_rolled_back(policy: Policy) -> None:
     about = labels("ContainerNotRunning", name="sermon-uploader-minio")
     said = decide(

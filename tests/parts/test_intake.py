@@ -1,0 +1,315 @@
+"""What webhooks change, told as stories on a real SQLite file with a clock in hand."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.alertmanager import parse_webhook
+from receiver.intake import Intake, accept
+from receiver.policy import parse_policy
+from receiver.records import AlertInstance, Incident
+from receiver.situation import read_history
+from receiver.store import incidents, messages, steps
+from receiver.store.database import connect, migrate
+
+PAYLOADS = Path(__file__).parents[1] / "payloads"
+SHIPPED = parse_policy(resources.files("monitoring").joinpath("policy.yml").read_text("utf-8"))
+INTAKE = Intake(
+    policy=SHIPPED,
+    notifier="discord",
+    flap_window=timedelta(minutes=10),
+    minio_service=("minio",),
+)
+
+
+class FakeClock:
+    """Moves when the story says so."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def pass_by(self, **span: float) -> datetime:
+        self.moment += timedelta(**span)
+        return self.moment
+
+
+class Story:
+    """One store and what arrives at it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.c = connection
+        self.clock = FakeClock()
+
+    def take(self, body: bytes | dict[str, Any]) -> list[str]:
+        """What was decided for each alert, the firing ones first."""
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.c.execute("BEGIN IMMEDIATE")
+        taken = accept(self.c, INTAKE, parse_webhook(text), self.clock.now())
+        self.c.execute("COMMIT")
+        return [decision.kind for _, decision in taken]
+
+    def fires(self, name: str, severity: str = "critical", /, **labels: str) -> str:
+        return self.take(body_of(alert(name, "firing", severity, **labels)))[0]
+
+    def ends(self, name: str, severity: str = "critical", /, **labels: str) -> str:
+        return self.take(body_of(alert(name, "resolved", severity, **labels)))[0]
+
+    def over(self) -> None:
+        """As the worker does it once its own look agrees."""
+        assert incidents.resolve_incident(self.c, self.incident.id, "well", self.clock.now())
+
+    @property
+    def all(self) -> list[Incident]:
+        return incidents.incidents(self.c)
+
+    @property
+    def incident(self) -> Incident:
+        (only,) = self.all
+        return only
+
+    @property
+    def alerts(self) -> list[AlertInstance]:
+        return incidents.alerts(self.c, self.incident.id)
+
+    def steps(self) -> list[tuple[str, str, float]]:
+        """Action, state, and seconds after the incident was opened."""
+        zero = self.incident.opened_at
+        found = steps.steps(self.c, self.incident.id)
+        return [(s.action, s.state, (s.due_at - zero).total_seconds()) for s in found]
+
+    def messages(self) -> list[tuple[str, bool]]:
+        """Kind, and whether it rings."""
+        found = self.c.execute("SELECT kind, ping FROM messages ORDER BY id")
+        return [(row["kind"], bool(row["ping"])) for row in found]
+
+    def events(self) -> list[str]:
+        return [row["kind"] for row in self.c.execute("SELECT kind FROM events ORDER BY id")]
+
+
+def alert(name: str, status: str, severity: str = "critical", /, **labels: str) -> dict[str, Any]:
+    every = {"alertname": name, "severity": severity, "service": "sermon-uploader", **labels}
+    key = "-".join(every[k] for k in sorted(every))
+    return {
+        "status": status,
+        "labels": every,
+        "annotations": {"summary": f"{name} happens"},
+        "startsAt": "2026-03-01T01:59:00Z",
+        "fingerprint": key[:128],
+    }
+
+
+def body_of(*alerts: dict[str, Any], **more: Any) -> dict[str, Any]:
+    fixed = {"version": "4", "groupKey": "{}", "status": "firing", "receiver": "hook"}
+    return {**fixed, "alerts": list(alerts), **more}
+
+
+def payload(name: str, release: str = "0.28.1") -> dict[str, Any]:
+    text = (PAYLOADS / f"alertmanager-{release}" / f"{name}.json").read_bytes()
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Iterator[Story]:
+    connection = connect(tmp_path / "s.sqlite3")
+    migrate(connection)
+    yield Story(connection)
+    connection.close()
+
+
+LADDER = [("restart", "pending", 0.0), ("rollback", "pending", 120.0), ("person", "pending", 600.0)]
+
+
+def test_an_alert_opens_an_incident_with_its_ladder_and_one_ringing_card(story: Story) -> None:
+    assert story.fires("ServiceDown", cause="app") == "open"
+    assert story.incident.severity == "critical"
+    assert story.steps() == LADDER
+    assert story.messages() == [("card", True)]
+
+
+def test_a_repeat_is_counted_and_nothing_else(story: Story) -> None:
+    story.fires("ServiceDown", cause="app")
+    before = story.events(), story.messages(), story.steps()
+    later = story.clock.pass_by(hours=4)
+    assert story.fires("ServiceDown", cause="app") == "repeat"
+    assert (story.events(), story.messages(), story.steps()) == before
+    assert [(a.repeats, a.last_seen) for a in story.alerts] == [(1, later)]
+
+
+def test_a_moved_start_is_a_repeat_while_it_fires_and_new_after_its_end(story: Story) -> None:
+    first = alert("ServiceDown", "firing", cause="app")
+    moved = {**first, "startsAt": "2026-03-01T03:00:00Z"}
+    assert story.take(body_of(first)) == ["open"]
+    assert story.take(body_of(moved)) == ["repeat"]
+    story.ends("ServiceDown", cause="app")
+    assert story.take(body_of(moved)) == ["join"]
+    assert [a.firing for a in story.alerts] == [True, False]
+
+
+def test_whatever_befalls_one_service_is_one_incident(story: Story) -> None:
+    story.fires("ServiceDown", cause="app")
+    story.clock.pass_by(seconds=30)
+    assert story.fires("HighErrorRate") == "join"
+    assert story.fires("ContainerNotRunning", name="sermon-uploader") == "join"
+    assert story.steps() == LADDER
+    assert story.messages() == [("card", True)]
+
+
+def test_what_joins_brings_the_steps_that_are_not_there_on_the_same_ladder(story: Story) -> None:
+    story.fires("HighErrorRate")
+    story.clock.pass_by(seconds=45)
+    story.fires("ServiceDown", cause="app")
+    assert sorted(story.steps()) == [
+        ("person", "pending", 600.0),
+        ("restart", "pending", 0.0),
+        ("rollback", "pending", 0.0),
+    ]
+
+
+def test_its_end_is_looked_at_once_the_last_alert_is_over(story: Story) -> None:
+    story.fires("ServiceDown", cause="app")
+    story.fires("HighErrorRate")
+    assert story.ends("ServiceDown", cause="app") == "end"
+    assert story.incident.check_at is None
+    now = story.clock.pass_by(seconds=5)
+    assert story.ends("HighErrorRate") == "end"
+    assert (story.incident.state, story.incident.check_at) == ("open", now)
+    assert story.fires("HighErrorRate") == "join"
+    assert story.incident.check_at is None
+
+
+def test_an_end_of_something_unknown_opens_nothing(story: Story) -> None:
+    assert story.ends("ServiceDown", cause="app") == "stray end"
+    assert (story.all, story.messages(), story.events()) == ([], [], ["stray end"])
+
+
+def test_firing_again_within_the_flap_window_reopens_and_refills_nothing(story: Story) -> None:
+    story.fires("ServiceDown", cause="app")
+    for step in steps.steps(story.c, story.incident.id)[:2]:
+        steps.claim_step(story.c, step.id, "x", {}, story.clock.now())
+        steps.end_step(story.c, step.id, "done", "", story.clock.now())
+    story.ends("ServiceDown", cause="app")
+    steps.drop_pending(story.c, story.incident.id, "over", story.clock.now())
+    story.over()
+    story.clock.pass_by(minutes=9, seconds=59)
+    assert story.fires("ServiceDown", cause="app") == "reopen"
+    assert (story.incident.state, story.incident.reopened) == ("open", 1)
+    assert story.steps() == [
+        ("restart", "done", 0.0),
+        ("rollback", "done", 0.0),
+        ("person", "dropped", 600.0),
+        ("person", "pending", 599.0 + 600.0),
+    ]
+    assert story.messages() == [("card", True)]
+
+
+def test_after_the_flap_window_it_is_a_new_incident(story: Story) -> None:
+    story.fires("ServiceDown", cause="app")
+    story.ends("ServiceDown", cause="app")
+    story.over()
+    story.clock.pass_by(minutes=10)
+    assert story.fires("ServiceDown", cause="app") == "open"
+    assert [i.state for i in story.all] == ["open", "resolved"]
+
+
+@pytest.mark.parametrize("release", ["0.25.0", "0.28.1"])
+def test_a_second_alertmanager_brings_only_repeats(story: Story, release: str) -> None:
+    for name in ("ha_not_clustered_firing_0", "ha_not_clustered_firing_1"):
+        story.take(payload(name, release))
+    assert len(story.all) == 1
+    for name in ("firing", "grouped_3_firing"):
+        first = payload(name, release)
+        story.take(first)
+        again = {**first, "externalURL": "http://other.test", "receiver": "other"}
+        assert set(story.take(again)) == {"repeat"}
+    ended = payload("ha_not_clustered_resolved_0", release)
+    assert story.take(ended) == ["end"]
+    assert story.take({**ended, "externalURL": "http://other.test"}) == ["stray end"]
+
+
+def test_each_alerts_own_status_counts_not_the_groups(story: Story) -> None:
+    story.take(payload("grouped_3_firing"))
+    mixed = payload("grouped_mixed")
+    assert mixed["status"] == "firing"
+    assert story.take(mixed) == ["repeat", "repeat", "end"]
+    firing = {i.service: incidents.any_firing(story.c, i.id) for i in story.all}
+    assert firing == {"a": False, "b": True, "c": True}
+
+
+def test_what_was_left_out_is_noted_once(story: Story) -> None:
+    left_out = payload("truncated_max_alerts_2")
+    story.take(left_out)
+    story.take(left_out)
+    assert {i.truncated for i in story.all} == {left_out["truncatedAlerts"]}
+    assert story.events().count("truncated") == len(story.all)
+
+
+def test_the_watchdog_only_beats(story: Story) -> None:
+    assert story.fires("Watchdog", "none") == "heartbeat"
+    now = story.clock.pass_by(minutes=1)
+    story.fires("Watchdog", "none")
+    assert (story.all, story.messages(), story.events()) == ([], [], [])
+    assert messages.figures(story.c).heartbeat == now
+    story.clock.pass_by(minutes=1)
+    assert story.ends("Watchdog", "none") == "heartbeat"
+    assert messages.figures(story.c).heartbeat == now
+
+
+def test_an_incident_is_as_severe_as_its_worst_alert_ever_was(story: Story) -> None:
+    told = []
+    for name, severity in (("A", "info"), ("B", "critical"), ("C", "warning")):
+        story.fires(name, severity)
+        told.append(story.incident.severity)
+    story.ends("B")
+    assert [*told, story.incident.severity] == ["info", "critical", "critical", "critical"]
+
+
+def test_a_silent_card_gets_one_ringing_call_when_it_becomes_critical(story: Story) -> None:
+    story.fires("HighMemoryUsage", "warning")
+    assert story.messages() == [("card", False)]
+    card = messages.message_due(story.c)
+    assert card is not None
+    messages.delivered(story.c, card, "1001")
+    story.fires("ServiceDown", cause="app")
+    story.fires("HighErrorRate")
+    assert story.messages() == [("card", True), ("call", True)]
+
+
+def test_a_card_not_yet_made_is_made_ringing_and_needs_no_call(story: Story) -> None:
+    story.fires("HighMemoryUsage", "warning")
+    story.fires("ServiceDown", cause="app")
+    assert story.messages() == [("card", True)]
+
+
+def test_what_is_only_for_the_digest_has_no_card_until_something_worse_joins(story: Story) -> None:
+    assert story.fires("Deployed", "info") == "open"
+    story.ends("Deployed", "info")
+    assert story.messages() == []
+    story.fires("HighMemoryUsage", "warning")
+    assert story.messages() == [("card", False)]
+
+
+def test_a_thousand_ends_in_one_body(story: Story) -> None:
+    numbered = [str(n) for n in range(1000)]
+    story.take(body_of(*(alert("A", "firing", n=n) for n in numbered)))
+    assert set(story.take(body_of(*(alert("A", "resolved", n=n) for n in numbered)))) == {"end"}
+    history = read_history(story.c, story.incident.id, story.clock.now())
+    assert history is not None
+    assert not any(a.firing for a in history.alerts)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"])
+def test_odd_times_can_be_read_again(story: Story, moment: str) -> None:
+    story.take(body_of({**alert("A", "firing"), "startsAt": moment}))
+    assert story.alerts[0].starts_at.year in (1, 9999)
