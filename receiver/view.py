@@ -28,12 +28,21 @@ def view_of(history: History, settings: ReceiverSettings) -> IncidentView:
             for step in sorted(taken, key=lambda s: s.started_at or s.ended_at or s.due_at)
         ),
         coming=tuple(StepLine(s.action, s.state, s.due_at, s.words, "") for s in coming),
-        person_called=any(s.action == "person" and s.state == "done" for s in history.steps),
+        person_called=_called(history),
         contacts=settings.contacts,
         truncated=incident.truncated,
         dry=settings.dry_run,
         public_url=settings.public_url or "",
         verdict=incident.verdict,
+    )
+
+
+def _called(history: History) -> bool:
+    """Since the ladder began: an incident that came back starts its ladder anew."""
+    began = history.incident.ladder_at
+    return any(
+        s.action == "person" and s.state == "done" and (not began or (s.ended_at or began) >= began)
+        for s in history.steps
     )
 
 

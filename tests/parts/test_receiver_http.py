@@ -134,7 +134,7 @@ async def test_one_incident_as_json(tmp_path: Path) -> None:
         status, text = await running.get("/api/incidents/1")
         found: dict[str, Any] = json.loads(text)
         assert (status, found["service"], found["state"]) == (200, "sermon-uploader", "open")
-        assert [event["kind"] for event in found["events"]][0] == "open"
+        assert found["events"][0]["kind"] == "open"
         assert (await running.get("/api/incidents/2"))[0] == 404
         assert (await running.get("/api/incidents/" + "9" * 30))[0] == 404
         assert (await running.get("/api/incidents/x"))[0] == 404

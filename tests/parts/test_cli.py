@@ -1,0 +1,295 @@
+"""The command line as people and scripts meet it: exit codes, words, JSON, and nothing that drives a terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+import structlog
+from click.testing import CliRunner
+
+from receiver.store import incidents, messages
+from receiver.store.database import connect, migrate
+from sermon_monitor.cli import main
+from tests.parts.exporter_kit import NOWHERE
+from tests.real.product import COMMAND
+
+ROOT = Path(__file__).parents[2]
+PAYLOADS = sorted((ROOT / "tests" / "payloads").rglob("*.json"))
+NOW = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
+HOSTILE = "A\x1b[2J\x07\n\u202e[red]x[/] :warning: \x9b31m"
+
+
+class Answer(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+class Command:
+    """``sermon-monitor`` with settings of its own and nothing around it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.state = directory / "state"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(directory),
+            "COLUMNS": "300",
+            "APP_URL": NOWHERE,
+            "MINIO_URL": NOWHERE,
+            "DOCKER_HOST": f"unix://{directory}/no.sock",
+            "STATE_DIR": str(self.state),
+        }
+
+    def __call__(self, *arguments: str | Path) -> Answer:
+        done = subprocess.run(
+            [COMMAND, *arguments],
+            capture_output=True,
+            env=self.environment,
+            timeout=120,
+            check=False,
+        )
+        answer = Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
+        assert "Traceback" not in answer.err, answer.err
+        return answer
+
+    def store(self, name: str) -> None:
+        """An open incident with one alert of this name."""
+        connection = connect(self.state / "receiver.sqlite3")
+        migrate(connection)
+        number = incidents.open_incident(connection, f"service {name}", "critical", NOW)
+        incidents.add_alert(
+            connection,
+            number,
+            fingerprint="f",
+            name=name,
+            severity="critical",
+            labels={"alertname": name},
+            annotations={"summary": f"summary {name}"},
+            starts_at=NOW,
+            now=NOW,
+        )
+        incidents.set_verdict(connection, number, f"verdict {name}")
+        messages.add_event(connection, number, "open", name, NOW)
+        connection.close()
+
+
+@pytest.fixture
+def monitor(tmp_path: Path) -> Command:
+    return Command(tmp_path)
+
+
+@pytest.fixture
+def inside(monitor: Command) -> Iterator[CliRunner]:
+    """Runs in this process, for what is run many times; logging is put back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield CliRunner(env={**dict.fromkeys(os.environ), **monitor.environment})
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+def commands(group: click.Group = main, *before: str) -> Iterator[tuple[str, ...]]:
+    yield before
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, *before, name)
+        else:
+            yield (*before, name)
+
+
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+def test_every_help_has_an_example(inside: CliRunner, words: tuple[str, ...]) -> None:
+    for option in ("--help", "-h"):
+        answer = inside.invoke(main, [*words, option])
+        assert answer.exit_code == 0
+        assert "Example:" in answer.output
+
+
+def test_version_and_wrong_usage(monitor: Command) -> None:
+    answer = monitor("--version")
+    assert (answer.code, version("sermon-monitor") in answer.out) == (0, True)
+    assert monitor("no-such-verb").code == 2
+    assert monitor("incidents", "--limit", "0").code == 2
+    assert monitor("replay", "/no/such.json").code == 2
+
+
+@pytest.mark.parametrize("words", [("check",), ("rules",), ("incidents",), ("explain", "A")])
+def test_a_bad_setting_costs_one_line(monitor: Command, words: tuple[str, ...]) -> None:
+    monitor.environment["COOLDOWN"] = "soon"
+    answer = monitor(*words)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.count("\n") == 1
+    assert answer.err.startswith("sermon-monitor: COOLDOWN='soon': ")
+
+
+def test_check_lists_what_is_not_there_and_what_mends_it(monitor: Command) -> None:
+    told = monitor("check", "--json")
+    assert told.code == 1
+    found = {finding["what"]: finding for finding in json.loads(told.out)}
+    assert {k for k, v in found.items() if v["level"] == "problem"} == {
+        "docker",
+        "application",
+        "MinIO",
+    }
+    assert all(f["mend"] for f in found.values() if f["level"] == "problem")
+    assert found["policy"]["level"] == found["store"]["level"] == "ok"
+    people = monitor("check")
+    assert people.code == 1
+    assert "problem" in people.out
+    assert not monitor.state.exists(), "check changed something"
+
+
+def test_check_tells_of_a_store_and_a_policy_that_cannot_be_used(
+    monitor: Command, tmp_path: Path
+) -> None:
+    monitor.state.mkdir()
+    (monitor.state / "receiver.sqlite3").write_bytes(b"no database " * 1000)
+    table = tmp_path / "policy.yml"
+    table.write_text("version: 1\nalerts: \x07 7")
+    monitor.environment["POLICY_FILE"] = str(table)
+    found = {f["what"]: f for f in json.loads(monitor("check", "--json").out)}
+    assert found["store"]["level"] == found["policy"]["level"] == "problem"
+
+
+def test_explain_shows_each_step_with_every_gate(monitor: Command) -> None:
+    answer = monitor("explain", "ServiceDown", "cause=app")
+    assert answer.code == 0
+    for words in (
+        "opens an incident",
+        "restart app at 0s",
+        "rollback at 2m",
+        "person at 10m",
+        "still firing",
+        "switched on",
+        "confirmed",
+        "cool-down and budget",
+        "nothing in flight",
+        "known-good target",
+        "destination",
+        "not dry",
+        "still broken",
+    ):
+        assert words in answer.out
+    told = json.loads(monitor("explain", "ServiceDown", "cause=app", "--json").out)
+    assert [len(step["gates"]) for step in told["steps"]] == [9, 9, 1]
+    assert not monitor.state.exists(), "explain changed something"
+
+
+def test_explain_of_anything(monitor: Command) -> None:
+    for label in ("cause", "=app", ""):
+        answer = monitor("explain", "ServiceDown", label)
+        assert (answer.code, "LABEL=VALUE" in answer.err) == (2, True)
+    answer = monitor("explain", HOSTILE, f"severity={HOSTILE}")
+    assert answer.code == 0
+    harmless(answer)
+    assert "no steps" in answer.out
+
+
+def harmless(answer: Answer) -> None:
+    """Nothing in it drives a terminal; words stay as they are."""
+    for text in (answer.out, answer.err):
+        assert all(c.isprintable() or c == "\n" for c in text), repr(text)
+    assert "[red]x[/] :warning:" in answer.out + answer.err
+
+
+def test_replay_of_what_real_alertmanagers_sent(inside: CliRunner, monitor: Command) -> None:
+    for path in PAYLOADS:
+        answer = inside.invoke(main, ["replay", "--json", str(path)])
+        assert answer.exit_code == 0, (path, answer.output, answer.exception)
+        told = json.loads(answer.stdout)
+        assert len(told) == len(json.loads(path.read_bytes())["alerts"])
+        assert {one["decision"] for one in told} <= {"open", "join", "repeat", "end", "stray end"}
+    assert not monitor.state.exists(), "replay changed something"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "body: "),
+        (b"\x00\xff", "body: "),
+        (b"[" * 100_000, "body: "),
+        (b'{"version":"3"}', "version: "),
+    ],
+)
+def test_replay_of_garbage(inside: CliRunner, tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "body.json"
+    path.write_bytes(content)
+    answer = inside.invoke(main, ["replay", str(path)])
+    assert answer.exit_code == 1
+    assert "not a webhook body of version 4" in answer.stderr
+    assert words in answer.stderr
+
+
+def test_replay_of_hostile_labels(monitor: Command, tmp_path: Path) -> None:
+    path = tmp_path / "body.json"
+    good = json.loads(PAYLOADS[0].read_bytes())
+    good["alerts"][0]["labels"]["alertname"] = HOSTILE
+    path.write_text(json.dumps(good))
+    harmless(monitor("replay", path))
+    good["alerts"][0]["labels"][HOSTILE] = 7
+    path.write_text(json.dumps(good))
+    answer = monitor("replay", path)
+    assert answer.code == 1
+    harmless(answer)
+
+
+def test_incidents(monitor: Command) -> None:
+    assert monitor("incidents").out == "no incidents\n"
+    assert json.loads(monitor("incidents", "--json").out) == {"incidents": []}
+    monitor.store(HOSTILE)
+    answer = monitor("incidents")
+    assert answer.code == 0
+    harmless(answer)
+    for words in ("open incident 1", "service A", "summary A", "verdict A"):
+        assert words in answer.out
+    as_json = monitor("incidents", "--json")
+    (incident,) = json.loads(as_json.out)["incidents"]
+    assert incident["alerts"][0]["name"] == HOSTILE
+    assert all(c.isprintable() or c == "\n" for c in as_json.out)
+
+
+def test_incidents_of_a_store_that_cannot_be_read(monitor: Command) -> None:
+    monitor.state.mkdir()
+    (monitor.state / "receiver.sqlite3").write_bytes(b"no database " * 1000)
+    answer = monitor("incidents")
+    assert (answer.code, answer.err.count("\n")) == (1, 1)
+    assert "not a database" in answer.err
+
+
+def test_rules_are_the_shipped_ones_until_thresholds_say_otherwise(
+    monitor: Command, tmp_path: Path
+) -> None:
+    shipped = (ROOT / "monitoring" / "alerts.yml").read_text(encoding="utf-8")
+    assert monitor("rules") == (0, shipped, "")
+    conf = tmp_path / "health-monitor.conf"
+    conf.write_text("CPU_USAGE_THRESHOLD=42\n")
+    changed = monitor("rules", "--conf", conf)
+    assert changed.code == 0
+    assert changed.out != shipped
+    assert re.search(r"\b42\b", changed.out)
+
+
+def test_secrets_are_made_once_and_shown(monitor: Command, tmp_path: Path) -> None:
+    directory = tmp_path / "secrets"
+    missing = monitor("secrets", "show", directory)
+    assert (missing.code, "secrets init makes them" in missing.err) == (1, True)
+    assert monitor("secrets", "init", directory).out.startswith("changed: webhook_token")
+    first = monitor("secrets", "show", directory)
+    names = [line.partition(": ")[0] for line in first.out.splitlines()]
+    assert names == ["webhook_token", "board_token", "grafana_admin_password"]
+    assert monitor("secrets", "init", directory).out == "nothing was missing\n"
+    assert monitor("secrets", "show", directory) == first
+    (tmp_path / "file").write_text("")
+    refused = monitor("secrets", "init", tmp_path / "file" / "below")
+    assert (refused.code, refused.err.count("\n")) == (1, 1)

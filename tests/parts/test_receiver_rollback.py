@@ -1,0 +1,233 @@
+"""A rollback from its dispatch to its proof, with a real Engine and a GitHub that makes trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from target.engine import Engine
+from target.version_keeper import LedgerFile
+from target.versions import Ledger, facts_of, judge, observe
+from tests.conftest import AppImages
+from tests.parts.receiver_kit import (
+    Running,
+    application,
+    body,
+    ended,
+    policy_text,
+    receiver,
+    step,
+)
+from tests.real.engine import DockerEngine
+from tests.standins.discord import Discord
+from tests.standins.github import GitHub, Script
+
+pytestmark = pytest.mark.engine
+WORKFLOW = Path(__file__).parents[2] / ".github" / "workflows" / "rollback.yml"
+BY_HAND = "on the host, type: sermon-recovery rollback"
+
+
+@dataclass
+class Stage:
+    """One container that runs v2, a ledger that knows v1 as good, and the two stand-ins."""
+
+    name: str
+    engine: DockerEngine
+    images: AppImages
+    directory: Path
+    discord: Discord
+    github: GitHub
+
+    def receiver(
+        self, *, timing: dict[str, str] | None = None, **settings: Any
+    ) -> AbstractAsyncContextManager[Running]:
+        given = {
+            "DOCKER_HOST": self.engine.host,
+            "APP_SERVICE": self.name,
+            "MINIO_SERVICE": "none-at-all",
+            "DISCORD_WEBHOOK_URL": self.discord.url,
+            "GITHUB_TOKEN": self.github.token,
+            "GITHUB_REPO": self.github.repository,
+            "GITHUB_API_URL": self.github.base_url,
+        }
+        return receiver(self.directory, policy_text(**(timing or {})), **(given | settings))
+
+    async def run(self, tag: str) -> None:
+        """The container of ``name`` runs ``tag``; its command only waits."""
+        await self.remove()
+        waiting = ("--entrypoint", "sleep", tag, "3600")
+        await self.docker("run", "--detach", "--network", "none", "--name", self.name, *waiting)
+
+    async def remove(self) -> None:
+        await self.docker("rm", "--force", self.name)
+
+    async def docker(self, *arguments: str) -> str:
+        return await asyncio.to_thread(self.engine.docker, *arguments)
+
+    def write_ledger(self) -> None:
+        """v1 proved good, then v2 came and did not."""
+        client = Engine(self.engine.host)
+        ledger, began = Ledger(), datetime.now(UTC) - timedelta(days=2)
+        for image, good in ((self.images.v1, True), (self.images.v2, False)):
+            facts = facts_of(image.tag, client.image(image.tag))
+            ledger = observe(ledger, self.name, facts, began)
+            for hours in (0, 1):
+                now = began + timedelta(hours=hours)
+                ledger = judge(ledger, self.name, good, now, timedelta(minutes=15))
+            began += timedelta(days=1)
+        client.close()
+        LedgerFile(self.directory / "state" / "versions.json").save(ledger)
+
+    async def failed(self, running: Running) -> dict[str, Any]:
+        """Post the alert; the incident once its rollback failed and a person was called."""
+        await running.post(body())
+        incident = await running.until(ended("rollback", "failed"), "the failure")
+        await running.until(ended("person", "done"), "the call")
+        await self.discord.wait_until(lambda d: any(not m.embeds for m in d.messages))
+        assert "a person is needed" in incident["verdict"]
+        return step(incident, "rollback")
+
+
+@pytest.fixture
+async def stage(
+    engine: DockerEngine, app_images: AppImages, tmp_path: Path
+) -> AsyncIterator[Stage]:
+    name = f"sermon-rollback-{uuid.uuid4().hex[:8]}"
+    async with Discord(rate_limit=(1000, 1.0)) as discord, GitHub([WORKFLOW]) as github:
+        stage = Stage(name, engine, app_images, tmp_path, discord, github)
+        stage.write_ledger()
+        await stage.run(app_images.v2.tag)
+        yield stage
+        await stage.remove()
+
+
+@pytest.mark.parametrize("trouble", ["none", "older server", "answer lost", "rate limit", "retry"])
+async def test_it_is_dispatched_once_and_verified(stage: Stage, trouble: str) -> None:
+    """The application is well again only once the run has put v1 in its place."""
+    stage.github.older = trouble == "older server"
+    if trouble == "answer lost":
+        stage.github.lose_answer(method="POST")
+    elif trouble == "rate limit":
+        stage.github.limit_secondary(1)
+    elif trouble == "retry":
+        stage.github.fail_next(500, method="GET", times=2)
+
+    async with application() as app:
+        app.well = False
+
+        async def roll_back(run: Any) -> None:
+            if run.status == "in_progress":
+                await stage.run(stage.images.v1.tag)
+                app.well = True
+
+        stage.github.hook("run", roll_back)
+        async with stage.receiver(APP_URL=app.url) as running:
+            await running.post(body())
+            incident = await running.until(ended("rollback", "done", "failed"), "the end")
+    assert step(incident, "rollback")["state"] == "done", step(incident, "rollback")
+    assert "v1" in incident["verdict"]
+    assert "verified" in incident["verdict"]
+    (dispatch,) = stage.github.dispatches
+    sent = dispatch.inputs
+    assert sent["rollback_type"] == "previous_version"
+    assert sent["target_commit"] == stage.images.v1.revision
+    assert sent["force_rollback"] == "true"
+    assert sent["correlation_id"] in dispatch.run.title
+    assert step(incident, "rollback")["detail"]["run_id"] == dispatch.run.id
+
+
+async def test_in_a_dry_run_nothing_is_dispatched(stage: Stage) -> None:
+    async with stage.receiver(DRY_RUN="true") as running:
+        await running.post(body())
+        incident = await running.until(ended("rollback", "refused"), "the refusal")
+    assert step(incident, "rollback")["words"].startswith("DRY_RUN is true")
+    assert stage.github.requests == []
+
+
+async def test_without_a_ledger_there_is_no_guess(stage: Stage) -> None:
+    (stage.directory / "state" / "versions.json").unlink()
+    async with stage.receiver() as running:
+        await running.post(body())
+        incident = await running.until(ended("person", "done"), "the call")
+        await stage.discord.wait_until(lambda d: any(not m.embeds for m in d.messages))
+    assert "knows no good version" in step(incident, "rollback")["words"]
+    assert stage.github.requests == []
+
+
+async def test_without_a_token_the_words_say_what_to_type(stage: Stage) -> None:
+    async with stage.receiver(GITHUB_TOKEN=None, GITHUB_REPO=None) as running:
+        await running.post(body())
+        incident = await running.until(ended("person", "done"), "the call")
+    assert "type: sermon-recovery rollback" in step(incident, "rollback")["words"]
+
+
+async def test_a_run_that_no_runner_takes_is_cancelled(stage: Stage) -> None:
+    stage.github.set_runner(online=False)
+    async with stage.receiver(timing={"queue_deadline": "1s"}) as running:
+        rollback = await stage.failed(running)
+    assert "no runner took it in time; it was cancelled" in rollback["words"]
+    assert BY_HAND in rollback["words"]
+    (run,) = stage.github.runs
+    assert run.conclusion == "cancelled"
+
+
+async def test_a_run_that_fails(stage: Stage) -> None:
+    stage.github.play(Script(conclusion="failure"))
+    async with stage.receiver() as running:
+        rollback = await stage.failed(running)
+    assert "ended as failure" in rollback["words"]
+    assert BY_HAND in rollback["words"]
+    assert len(stage.github.dispatches) == 1
+
+
+async def test_bad_credentials_are_shown_once(stage: Stage) -> None:
+    async with stage.receiver(GITHUB_TOKEN="wr0ng") as running:
+        rollback = await stage.failed(running)
+    assert "set GITHUB_TOKEN anew" in rollback["words"]
+    assert "wr0ng" not in str(rollback)
+    assert [seen.status for seen in stage.github.requests] == [401]
+
+
+async def test_a_run_that_succeeds_and_changes_nothing_is_no_rollback(stage: Stage) -> None:
+    async with stage.receiver(timing={"verify_deadline": "1s"}) as running:
+        rollback = await stage.failed(running)
+    assert "meant was" in rollback["words"]
+    assert len(stage.github.dispatches) == 1
+
+
+async def test_a_dispatch_that_never_arrived_is_not_sent_again(stage: Stage) -> None:
+    stage.github.fail_next(502, method="POST")
+    async with stage.receiver(timing={"run_lookup": "500ms"}) as running:
+        rollback = await stage.failed(running)
+    assert "nothing was sent again" in rollback["words"]
+    assert stage.github.dispatches == []
+    assert [s.method for s in stage.github.requests].count("POST") == 1
+
+
+async def test_interrupted_at_the_dispatch_the_run_is_found_again(stage: Stage) -> None:
+    """GitHub has it, and we stopped before its answer came: the next start looks, and sends nothing."""
+    stage.github.play(Script(by_hand=True))
+    async with stage.receiver() as running:
+        await running.post(body())
+        await stage.github.wait_until(lambda g: g.dispatches)
+        await running.until(lambda i: step(i, "rollback").get("phase") == "following", "it")
+        database = running.receiver._database
+        await database.run(
+            lambda c: c.execute(
+                "UPDATE steps SET phase = 'dispatching', detail = json_remove(detail, '$.run_id')"
+            )
+        )
+    async with stage.receiver() as running:
+        await running.until(lambda i: "run_id" in step(i, "rollback")["detail"], "the run")
+        stage.github.advance(stage.github.runs[0], "completed", "cancelled")
+        incident = await running.until(ended("rollback", "failed"), "the end")
+    assert "ended as cancelled" in step(incident, "rollback")["words"]
+    assert len(stage.github.dispatches) == 1
