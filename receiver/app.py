@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import zlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from sqlite3 import Connection
@@ -13,6 +14,7 @@ from typing import Any
 import jinja2
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import SecretStr
 
 from receiver import board
@@ -21,11 +23,13 @@ from receiver.clock import Clock
 from receiver.intake import Intake, accept
 from receiver.metrics import Metrics
 from receiver.settings import ReceiverSettings
-from receiver.store import incidents
+from receiver.store import incidents, messages
 from receiver.store.database import Database, StoreError
 
 log = structlog.get_logger("receiver")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_UNREADABLE = (web.RequestPayloadError, HttpProcessingError, zlib.error)
+"""A Content-Encoding that is none, a chunk of no length: what the sender announced and did not send."""
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="sermon-monitor"'}
 _ASK_A_PERSON = {"WWW-Authenticate": 'Basic realm="Sermon Monitor (the password is BOARD_TOKEN)"'}
 
@@ -87,12 +91,8 @@ class App:
             return "wrong_type", _problem(415, "allowed: Content-Type application/json")
         try:
             webhook = parse_webhook(await request.read())
-        except web.HTTPRequestEntityTooLarge:
-            return "too_large", _problem(
-                413, f"larger than MAX_BODY_BYTES ({self._settings.max_body_bytes})"
-            )
-        except BodyError as error:
-            return "invalid", _problem(400, "not a webhook body of version 4", fields=error.fields)
+        except (web.HTTPRequestEntityTooLarge, BodyError, *_UNREADABLE) as error:
+            return self._refused(error)
         now = self._clock.now()
         try:
             taken = await self._database.run(lambda c: accept(c, self._intake, webhook, now))
@@ -113,6 +113,16 @@ class App:
         self._wake()
         return "accepted", web.json_response({"status": "committed", "alerts": len(taken)})
 
+    def _refused(self, error: Exception) -> tuple[str, web.Response]:
+        """The answer to a body that cannot be taken, whenever it may be sent again."""
+        if isinstance(error, web.HTTPRequestEntityTooLarge):
+            limit = self._settings.max_body_bytes
+            return "too_large", _problem(413, f"larger than MAX_BODY_BYTES ({limit})")
+        if isinstance(error, BodyError):
+            words = "not a webhook body of version 4"
+            return "invalid", _problem(400, words, fields=error.fields)
+        return "invalid", _problem(400, "the body does not arrive as its headers say")
+
     async def healthz(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
@@ -121,9 +131,7 @@ class App:
         problem = self._unready()
         if not problem:
             try:
-                await self._database.run(
-                    lambda c: c.execute("UPDATE incidents SET id = id WHERE 0")
-                )
+                await self._database.run(lambda c: messages.prove_writable(c, self._clock.now()))
             except StoreError as error:
                 problem = str(error)
         return web.Response(text=f"{problem or 'ready'}\n", status=503 if problem else 200)
@@ -159,7 +167,11 @@ class App:
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             if not _allowed(request, self._settings.board_token):
-                return _problem(401, "BOARD_TOKEN is needed as a bearer token", headers=_CHALLENGE)
+                return _problem(
+                    401,
+                    "BOARD_TOKEN is needed: as a bearer token, or as the password",
+                    headers=_ASK_A_PERSON,
+                )
             try:
                 return await handler(request)
             except StoreError as error:

@@ -14,6 +14,10 @@ Outcome = Literal["pass", "wait", "refuse", "drop"]
 """pass: go on · wait: ask again soon · refuse: not for this incident · drop: overtaken, nothing is left to do."""
 
 
+OUTCOMES: tuple[Outcome, ...] = ("pass", "wait", "refuse", "drop")
+"""From the most permitting one."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     gate: str

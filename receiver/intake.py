@@ -9,7 +9,7 @@ from sqlite3 import Connection
 from pydantic import BaseModel, ConfigDict
 
 from receiver.alertmanager import Alert, Webhook
-from receiver.policy import Decision, Policy, Row, decide
+from receiver.policy import Decision, Policy, decide
 from receiver.store import incidents, messages, steps
 
 
@@ -40,7 +40,7 @@ def accept(
 
 
 def _take(c: Connection, intake: Intake, alert: Alert, now: datetime) -> Decision:
-    standing = incidents.standing(c, alert.key, alert.service, now, intake.flap_window)
+    standing = incidents.standing(c, alert.key, alert.service, alert.name, now, intake.flap_window)
     decision = decide(
         intake.policy,
         alert.name,
@@ -93,22 +93,27 @@ def _begin(
     for planned in decision.steps:
         steps.add_step(c, incident_id, planned, alert.name)
     messages.add_event(c, incident_id, decision.kind, decision.reason, now)
-    _tell(c, intake, incident_id, decision.row, now)
+    _tell(c, intake, incident_id, decision, now)
 
 
 def _end(c: Connection, intake: Intake, alert: Alert, decision: Decision, now: datetime) -> None:
     incident_id = incidents.end_alert(c, alert.key, now)
     messages.add_event(c, incident_id, "end", decision.reason, now)
-    if not incidents.any_firing(c, incident_id):
+    asked = intake.policy.asks(alert.labels, alert.severity)
+    if asked or not incidents.any_firing(c, incident_id):
         incidents.set_check(c, incident_id, now)
-    _tell(c, intake, incident_id, None, now)
+    _tell(c, intake, incident_id, decision, now)
 
 
-def _tell(c: Connection, intake: Intake, incident_id: int, row: Row | None, now: datetime) -> None:
+def _tell(
+    c: Connection, intake: Intake, incident_id: int, decision: Decision, now: datetime
+) -> None:
     """News for the card. An incident of nothing but digest alerts has none."""
-    wanted = row is not None and row.discord != "digest"
-    if wanted or messages.card_exists(c, incident_id):
+    row = decision.row
+    if (row and row.discord != "digest") or messages.card_exists(c, incident_id):
         messages.touch_card(c, incident_id, intake.notifier, bool(row and row.mention), now)
+    if decision.rings and decision.kind != "open":
+        messages.ring_again(c, incident_id, intake.notifier, now, intake.flap_window)
 
 
 def _note_truncation(c: Connection, webhook: Webhook, now: datetime) -> None:

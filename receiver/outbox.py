@@ -108,9 +108,12 @@ class Outbox:
 
     async def _deliver(self, notifier: Notifier, message: Message, history: History) -> str:
         view = view_of(history, self._settings)
+        over = history.incident.state == "resolved"
         if message.kind == "call":
-            return await notifier.call(view)
-        return await notifier.send(view, message.message_id, ping=message.ping)
+            return "overtaken" if over else await notifier.call(view)
+        # Nobody is woken to hear that there is nothing to do.
+        ring = message.ping and not (over and message.message_id is None)
+        return await notifier.send(view, message.message_id, ping=ring)
 
     async def _not_sent(self, message: Message, notifier: str, error: DeliveryError) -> None:
         wait = error.retry_after if error.retry_after is not None else _pause(message.attempts)

@@ -80,6 +80,8 @@ class Row(_Strict):
     mention: bool = False
     confirm: Confirm = "none"
     steps: tuple[PolicyStep, ...] = ()
+    rollback_if: str = ""
+    """PromQL: a rollback needs an answer to it that is not empty."""
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         return labels.get("alertname") == self.alert and all(
@@ -131,6 +133,10 @@ class Policy(_Strict):
             raise ValueError(f"more than one row for {', '.join(twice)}")
         return self
 
+    def asks(self, labels: Mapping[str, str], severity: Severity) -> bool:
+        """Whether an alert with these labels asks for steps."""
+        return bool(self.row(labels, severity).steps)
+
     def row(self, labels: Mapping[str, str], severity: Severity) -> Row:
         """The row for an alert's labels; the one of ``others`` where the table names none."""
         for row in self.alerts:
@@ -179,6 +185,8 @@ class Decision(_Strict):
     row: Row | None = None
     steps: tuple[PlannedStep, ...] = ()
     ladder_at: datetime | None = None
+    rings: bool = False
+    """Something new that people must hear of, also where a card is there already."""
 
 
 class Standing(_Strict):
@@ -190,8 +198,9 @@ class Standing(_Strict):
     recent_incident: int | None = None
     """An incident of the same service that ended within FLAP_WINDOW."""
     ladder_at: datetime | None = None
+    """The zero of the ladder that is under way; None where none is."""
     taken: frozenset[tuple[str, str]] = frozenset()
-    """(action, target) of steps that wait, run, or have run for the incident: never planned twice."""
+    """(action, target) of steps that are not planned again."""
 
 
 def container_role(name: str, minio_service: Sequence[str]) -> Literal["app", "minio"]:
@@ -202,6 +211,20 @@ def container_role(name: str, minio_service: Sequence[str]) -> Literal["app", "m
     return "app"
 
 
+def asked(
+    row: Row, labels: Mapping[str, str], minio_service: Sequence[str]
+) -> dict[tuple[str, str], timedelta]:
+    """The steps that a row asks for about an alert with these labels: (action, target) and when."""
+    role = container_role(labels.get("name", ""), minio_service)
+    about_minio = row.category == "container" and role == "minio"
+    return {
+        (step.action, role if step.target == "container" else step.target): step.after
+        for step in row.steps
+        # An older image of the application cannot cure MinIO's container.
+        if not (step.action == "rollback" and about_minio)
+    }
+
+
 def _plan(
     row: Row,
     labels: Mapping[str, str],
@@ -209,16 +232,11 @@ def _plan(
     minio_service: Sequence[str],
     zero: datetime,
 ) -> tuple[PlannedStep, ...]:
-    planned: list[PlannedStep] = []
-    role = container_role(labels.get("name", ""), minio_service)
-    about_minio = row.category == "container" and role == "minio"
-    for step in row.steps:
-        target = role if step.target == "container" else step.target
-        if step.action == "rollback" and about_minio:
-            continue  # an older image of the application cannot cure MinIO's container
-        if (step.action, target) not in standing.taken:
-            planned.append(PlannedStep(action=step.action, target=target, due_at=zero + step.after))
-    return tuple(planned)
+    return tuple(
+        PlannedStep(action=action, target=target, due_at=zero + after)
+        for (action, target), after in asked(row, labels, minio_service).items()
+        if (action, target) not in standing.taken
+    )
 
 
 def decide(
@@ -254,12 +272,8 @@ def decide(
         )
     else:
         kind, reason = "open", f"{name} opens an incident"
-    # A ladder that ran before the incident was reopened is over: times count from the new firing.
-    zero = standing.ladder_at if kind == "join" and standing.ladder_at else now
-    if kind == "reopen":
-        # Whoever was called before has been told that it is over.
-        again = standing.taken - {("person", "")}
-        standing = standing.model_copy(update={"taken": again})
+    # Without a ladder (a new incident, one that came back, one of mere warnings) a new one begins.
+    zero = (standing.ladder_at if kind == "join" else None) or now
     steps = _plan(row, labels, standing, minio_service, zero)
     return Decision(
         kind=kind,
@@ -267,4 +281,6 @@ def decide(
         row=row,
         steps=steps,
         ladder_at=zero if row.steps else standing.ladder_at,
+        rings=row.mention
+        and (kind == "reopen" or (bool(row.steps) and standing.ladder_at is None)),
     )

@@ -20,19 +20,30 @@ async def rule_result(http: Http, url: str, alert: str, labels: dict[str, str]) 
     Raises DeliveryError where Prometheus does not answer, LookupError where it has no such rule.
     """
     answer = await _get(http, f"{url}/api/v1/rules?type=alert&rule_name[]={quote(alert)}")
-    expressions = [
-        rule["query"]
-        for group in answer["data"]["groups"]
-        for rule in group["rules"]
-        if rule.get("name") == alert and _set_by(rule, labels)
-    ]
+    try:
+        expressions = [
+            str(rule["query"])
+            for group in answer["data"]["groups"]
+            for rule in group["rules"]
+            if rule.get("name") == alert and _set_by(rule, labels)
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DeliveryError(f"an answer that is not Prometheus's: {error!r}") from error
     if not expressions:
         raise LookupError(f"Prometheus has no rule {alert}")
     for expression in expressions:
-        result = await _get(http, f"{url}/api/v1/query?query={quote(expression)}")
-        if result["data"]["result"]:
+        if await is_true(http, url, expression):
             return True
     return False
+
+
+async def is_true(http: Http, url: str, expression: str) -> bool:
+    """Whether an expression has any result now. Raises DeliveryError where Prometheus does not answer."""
+    answer = await _get(http, f"{url}/api/v1/query?query={quote(expression)}")
+    try:
+        return bool(answer["data"]["result"])
+    except (KeyError, TypeError) as error:
+        raise DeliveryError(f"an answer that is not Prometheus's: {error!r}") from error
 
 
 def _set_by(rule: dict[str, Any], labels: dict[str, str]) -> bool:
@@ -42,9 +53,9 @@ def _set_by(rule: dict[str, Any], labels: dict[str, str]) -> bool:
 async def still_active(http: Http, url: str, fingerprints: Collection[str]) -> bool:
     """Whether Alertmanager holds any of the alerts as active. Raises DeliveryError where it does not answer."""
     answer = await _get(http, f"{url}/api/v2/alerts?active=true&silenced=true&inhibited=true")
-    return any(
-        isinstance(alert, dict) and alert.get("fingerprint") in fingerprints for alert in answer
-    )
+    if not isinstance(answer, list) or not all(isinstance(alert, dict) for alert in answer):
+        raise DeliveryError("an answer that is not Alertmanager's")
+    return any(alert.get("fingerprint") in fingerprints for alert in answer)
 
 
 async def _get(http: Http, url: str) -> Any:

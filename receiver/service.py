@@ -29,7 +29,7 @@ from receiver.outbox import Outbox
 from receiver.policy import Policy, load_policy
 from receiver.settings import ReceiverSettings
 from receiver.situation import Lookout
-from receiver.store import messages, steps
+from receiver.store import incidents
 from receiver.store.database import Database, StoreError
 from receiver.verify import Confirmer
 from receiver.worker import Worker
@@ -92,7 +92,6 @@ class Receiver:
         """Open the store, begin to work, and return what is to be listened with."""
         self._lock = _only_one(self.settings.database_path)
         self._database.open()
-        await self._database.run(steps.recover)
         calls, probes = open_session(), aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         self._sessions = [calls, probes]
         http = Http(calls)
@@ -140,9 +139,8 @@ class Receiver:
             task.result()
 
     async def looks_healthy(self) -> bool:
-        """What makes a running version count as good: it answers, and no critical incident is open."""
-        figures = await self._database.run(messages.figures)
-        if figures.open.get("critical", 0):
+        """What makes a running version count as good: it answers, and no critical alert fires."""
+        if await self._database.run(incidents.critical_fires):
             return False
         return (await self._confirmer.look("probe")).sick is False
 

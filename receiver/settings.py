@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,15 @@ from target.settings import Address, DeploymentSettings, HttpUrl, is_loopback
 
 
 def _repository(value: str) -> str:
-    owner, _, name = value.partition("/")
-    if not owner or not name or "/" in name or any(c.isspace() for c in value):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}", value):
         raise ValueError("allowed: OWNER/NAME")
+    return value
+
+
+def _token(value: SecretStr) -> SecretStr:
+    """What an Authorization header can carry."""
+    if not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
+        raise ValueError("allowed: printable ASCII characters without a space")
     return value
 
 
@@ -30,14 +37,17 @@ def _database(value: str) -> str:
     return value
 
 
+Token = Annotated[SecretStr, AfterValidator(_token)]
+
+
 class ReceiverSettings(DeploymentSettings):
     """Credentials, budgets and switches of what is told and done."""
 
     receiver_listen: Address = "127.0.0.1:5001"
     database_url: Annotated[str, AfterValidator(_database)] | None = None
     policy_file: Path | None = None
-    webhook_token: SecretStr | None = None
-    board_token: SecretStr | None = None
+    webhook_token: Token | None = None
+    board_token: Token | None = None
     max_body_bytes: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
 
     discord_webhook_url: Annotated[SecretStr, AfterValidator(_discord)] | None = None
@@ -45,11 +55,11 @@ class ReceiverSettings(DeploymentSettings):
     contacts: str = Field("", max_length=1000)
     public_url: HttpUrl | None = None
 
-    github_token: SecretStr | None = None
+    github_token: Token | None = None
     github_repo: Annotated[str, AfterValidator(_repository)] | None = None
     github_api_url: HttpUrl = "https://api.github.com"
     rollback_workflow: str = Field("rollback.yml", pattern=r"^[\w.-]+\.ya?ml$")
-    rollback_ref: str = Field("main", pattern=r"^[\w./-]+$")
+    rollback_ref: str = Field("main", pattern=r"^\w[\w./-]*$")
 
     alertmanager_url: HttpUrl | None = None
     prometheus_url: HttpUrl | None = None

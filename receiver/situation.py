@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
 from receiver import gates
 from receiver.delivery import DeliveryError
 from receiver.http import Http
-from receiver.policy import Policy, Row
-from receiver.prometheus import still_active
+from receiver.policy import Policy, Row, asked
+from receiver.prometheus import is_true, still_active
 from receiver.records import AlertInstance, Incident, Step
 from receiver.settings import ReceiverSettings
 from receiver.store import incidents, steps
@@ -72,30 +72,52 @@ class Lookout:
         self.confirmer = confirmer
         self._http = http
 
-    async def facts(self, step: Step, history: History, now: datetime) -> gates.Facts:
-        alert = _alert_of(step, history.alerts)
-        row = self.policy.row(alert.labels, alert.severity) if alert else None
+    async def judge(
+        self, step: Step, history: History, now: datetime
+    ) -> tuple[gates.Facts, gates.Verdict]:
+        """The verdict on a step: by every firing alert that asks for it; the most permitting one counts."""
+        judged = [(facts, gates.judge(facts)) for facts in await self.facts(step, history, now)]
+        return min(judged, key=lambda one: gates.OUTCOMES.index(one[1].outcome))
+
+    async def facts(self, step: Step, history: History, now: datetime) -> list[gates.Facts]:
+        """The facts for a step, once for each row that asks for it; once where none does any more."""
+        asking = self._asking(step, history.alerts)
+        common = await self._common(step, history, asking, now)
+        if step.action == "person":
+            return [replace(common, confirmation=await self.look_at_end(history))]
+        rows = {id(row): row for row in (self._row(alert) for alert in asking)}
+        if not rows:
+            return [common]
+        return [await self._by_row(common, step, row, asking) for row in rows.values()]
+
+    async def _by_row(
+        self, common: gates.Facts, step: Step, row: Row, asking: Sequence[AlertInstance]
+    ) -> gates.Facts:
+        about = [alert for alert in asking if self._row(alert) is row]
+        return replace(
+            common,
+            alert=row.alert,
+            category=row.category,
+            confirm=row.confirm,
+            confirmation=await self.confirmer.look(row.confirm, about),
+            incurable=await self._incurable(step, row),
+        )
+
+    async def _common(
+        self, step: Step, history: History, asking: Sequence[AlertInstance], now: datetime
+    ) -> gates.Facts:
         containers, engine_words = await self._containers()
-        target = (
-            await self.target(containers)
-            if step.action == "rollback"
-            else RollbackTarget(None, None, "")
-        )
-        confirm = row.confirm if row else "none"
-        about = [a for a in history.alerts if alert and a.name == alert.name]
-        confirmation = (
-            await self.confirmer.look(confirm, about)
-            if step.action != "person"
-            else await self.confirmer.look_all(self.policy, history.alerts)
-        )
+        target = RollbackTarget(None, None, "")
+        if step.action == "rollback":
+            target = await self.target(containers)
         return gates.Facts(
             now=now,
             action=step.action,
             alert=step.alert or "the incident",
-            category=row.category if row else "health",
-            confirm=confirm,
-            alerts_firing=sum(a.firing for a in history.alerts),
-            alertmanager_says=await self._alertmanager(history.alerts),
+            category="health",
+            confirm="none",
+            alerts_firing=len(asking),
+            alertmanager_says=await self._alertmanager(asking),
             switches=gates.Switches(
                 auto_rollback_enabled=self.settings.auto_rollback_enabled,
                 rollback_on_health_failure=self.settings.rollback_on_health_failure,
@@ -103,14 +125,34 @@ class Lookout:
                 rollback_on_resource_exhaustion=self.settings.rollback_on_resource_exhaustion,
                 dry_run=self.settings.dry_run,
             ),
-            confirmation=confirmation,
+            confirmation=gates.Confirmation(None, ""),
             budget=self._budget(history),
             in_flight=_in_flight(step, history.running),
-            incurable=await self._incurable(step, row),
+            incurable="",
             target=gates.Target(target.release is not None, target.words),
             destination=self._destination(step, containers, engine_words),
             destination_may_return=step.action == "restart" and containers is None,
         )
+
+    def asking(self, alerts: Sequence[AlertInstance]) -> list[AlertInstance]:
+        """The firing alerts that ask for any step."""
+        return [a for a in alerts if a.firing and self.policy.asks(a.labels, a.severity)]
+
+    async def look_at_end(self, history: History) -> gates.Confirmation:
+        """Our own look when nothing that asks for steps fires: at that; at all where nothing asked."""
+        about = [a for a in history.alerts if self.policy.asks(a.labels, a.severity)]
+        return await self.confirmer.look_all(self.policy, about or history.alerts)
+
+    def _row(self, alert: AlertInstance) -> Row:
+        return self.policy.row(alert.labels, alert.severity)
+
+    def _asking(self, step: Step, alerts: Sequence[AlertInstance]) -> list[AlertInstance]:
+        """The firing alerts whose row asks for this step; for a person, for any step."""
+        firing = [alert for alert in alerts if alert.firing]
+        if step.action == "person":
+            return self.asking(alerts)
+        wanted, minio = (step.action, step.target), self.settings.minio_service
+        return [a for a in firing if wanted in asked(self._row(a), a.labels, minio)]
 
     async def target(self, containers: Sequence[Container] | None) -> RollbackTarget:
         """The ledger's last known good release other than the one that runs."""
@@ -121,11 +163,12 @@ class Lookout:
             )
         current = mine[0]
         try:
-            ledger = await asyncio.to_thread(LedgerFile(self.settings.state_dir / LEDGER).load)
+            file = LedgerFile(self.settings.state_dir / LEDGER)
+            ledger, problem = await asyncio.to_thread(file.read)
         except OSError as error:
-            return RollbackTarget(
-                None, current, f"the version ledger cannot be read: {error.strerror}"
-            )
+            problem = f"the version ledger cannot be read: {error.strerror or error}"
+        if problem:
+            return RollbackTarget(None, current, problem)
         service = current.service
         good = versions.last_known_good(ledger, service, current.image_id)
         if good is None:
@@ -154,12 +197,24 @@ class Lookout:
             return f" (the ledger could not be marked: {error.strerror})"
         return ""
 
-    async def _incurable(self, step: Step, row: Row | None) -> str:
+    async def _incurable(self, step: Step, row: Row) -> str:
         """Uploads fail and requests err while the storage is away, whatever image runs."""
-        if step.action != "rollback" or row is None or row.category != "performance":
+        if step.action != "rollback":
             return ""
-        storage = await self.confirmer.look("minio")
-        return f"the storage is not well: {storage.words}" if storage.sick else ""
+        if row.category == "performance":
+            storage = await self.confirmer.look("minio")
+            if storage.sick:
+                return f"the storage is not well: {storage.words}"
+        if not row.rollback_if:
+            return ""
+        url = self.settings.prometheus_url
+        if url is None:
+            return f"PROMETHEUS_URL is not set, so this cannot be asked: {row.rollback_if}"
+        try:
+            holds = await is_true(self._http, url, row.rollback_if)
+        except DeliveryError as error:
+            return f"Prometheus could not be asked: {error}"
+        return "" if holds else f"not bad enough for a rollback yet: {row.rollback_if}"
 
     async def _containers(self) -> tuple[list[Container] | None, str]:
         try:
@@ -214,11 +269,6 @@ def containers_of(
         if target == "minio"
         else roles.app_containers(containers, settings)
     )
-
-
-def _alert_of(step: Step, alerts: Sequence[AlertInstance]) -> AlertInstance | None:
-    """The instance whose row asked for the step: firing ones first (the store's order)."""
-    return next((a for a in alerts if a.name == step.alert), None)
 
 
 def _in_flight(step: Step, running: Sequence[Step]) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
@@ -17,6 +18,8 @@ import structlog
 from receiver import gates
 from receiver.actions import Action, Progress
 from receiver.clock import Clock
+from receiver.clock_watch import ClockWatch
+from receiver.ending import judge_end
 from receiver.metrics import Metrics
 from receiver.records import Step
 from receiver.situation import History, Lookout, read_history
@@ -52,6 +55,7 @@ class Worker:
         self._metrics = metrics
         self._clock = clock
         self._notifier = notifier
+        self._watch = ClockWatch(clock)
         self._wake = asyncio.Event()
         self._stopping = False
         self.told = asyncio.Event()
@@ -77,34 +81,13 @@ class Worker:
                 await self._sleep_at_most(LONGEST_SLEEP)
 
     async def _round(self) -> None:
+        if jump := self._watch.jumped():
+            log.warning("the clock was set; what is to come is moved with it", seconds=round(jump))
+            await self._database.run(lambda c: steps.shift_times(c, jump))
         for incident_id in await self._database.run(lambda c: steps.due(c, self._clock.now())):
             if self._stopping:
                 return
-            try:
-                await self.handle(incident_id)
-            except StoreError:
-                raise
-            except Exception as fault:  # one incident's fault must not keep the others waiting
-                log.exception(
-                    "an incident could not be handled; trying again", incident=incident_id
-                )
-                await self._set_aside(incident_id, fault)
-
-    async def _set_aside(self, incident_id: int, fault: Exception) -> None:
-        now = self._clock.now()
-        again = now + self._lookout.policy.timing.recheck
-
-        def change(c: Connection) -> None:
-            steps.defer_all(c, incident_id, now, again)
-            self._record(
-                c,
-                incident_id,
-                "internal fault",
-                f"{type(fault).__name__} in our own code; the log has it",
-                now,
-            )
-
-        await self._database.run(change)
+            await self._guarded(self.handle(incident_id), incident_id)
 
     async def _sleep(self) -> None:
         upcoming = await self._database.run(steps.next_due)
@@ -124,9 +107,37 @@ class Worker:
             return
         for step in sorted(history.steps, key=_order):
             if step.state in ("pending", "running") and step.due_at <= now:
-                await self._step(step, now)
+                await self._guarded(self._step(step, now), step)
         if history.incident.check_at and history.incident.check_at <= now:
-            await self._check_end(incident_id)
+            await self._guarded(self._check_end(incident_id), incident_id)
+
+    async def _guarded(self, work: Awaitable[None], about: Step | int) -> None:
+        """One step's fault must not keep the others waiting, least of all the call for a person."""
+        try:
+            await work
+        except StoreError:
+            raise
+        except Exception as fault:  # ours; logged whole, and tried again later
+            log.exception("our own fault; trying again", about=str(about)[:200])
+            await self._set_aside(about, fault)
+
+    async def _set_aside(self, about: Step | int, fault: Exception) -> None:
+        now = self._clock.now()
+        again = now + self._lookout.policy.timing.recheck
+        words = f"{type(fault).__name__} in our own code; the log has it"
+
+        def change(c: Connection) -> None:
+            if isinstance(about, int):
+                steps.defer_due(c, about, now, again)
+                incidents.set_check(c, about, again)
+                if words not in {event.words for event in messages.events(c, about)}:
+                    self._record(c, about, "internal fault", words, now)
+                return
+            steps.defer_any(c, about.id, words, again)
+            if words != about.words:
+                self._record(c, about.incident_id, "internal fault", words, now)
+
+        await self._database.run(change)
 
     async def _step(self, step: Step, now: datetime) -> None:
         history = await self._database.run(lambda c: read_history(c, step.incident_id, now))
@@ -135,8 +146,7 @@ class Worker:
         if step.state == "running":
             await self._advance(step, history)
             return
-        facts = await self._lookout.facts(step, history, now)
-        verdict = gates.judge(facts)
+        _, verdict = await self._lookout.judge(step, history, now)
         if verdict.outcome == "pass":
             await self._begin(step, history)
         else:
@@ -265,39 +275,38 @@ class Worker:
             self._wake.set()
 
     async def _check_end(self, incident_id: int) -> None:
-        """No alert fires any more: the incident is over when our own look agrees and nothing is under way."""
+        """Nothing that asks for steps fires any more: is it over, and does our own look agree?"""
         now = self._clock.now()
         history = await self._database.run(lambda c: read_history(c, incident_id, now))
         if history is None or history.incident.state != "open":
             return
-        seen = await self._lookout.confirmer.look_all(self._lookout.policy, history.alerts)
-        under_way = [s for s in history.steps if s.state == "running"]
-        over = not under_way and (seen.sick is False or (seen.sick is None and seen.unaskable))
+        seen = await self._lookout.look_at_end(history)
         again = now + self._lookout.policy.timing.recheck
 
-        def change(c: Connection) -> bool:
-            if incidents.any_firing(c, incident_id):
-                incidents.set_check(c, incident_id, None)  # one fired while we looked
-                return False
-            # Alertmanager also resolves alerts when Prometheus has died: while our own look
-            # disagrees, the call for a person stays on the ladder.
-            steps.drop_pending(c, incident_id, "the alerts are over", now, keep_person=not over)
-            if over and incidents.resolve_incident(c, incident_id, _ending(history, seen), now):
-                self._record(c, incident_id, "resolved", seen.words, now)
-                return True
-            incidents.set_check(c, incident_id, again)
-            words = f"the alerts are over, but our own look does not agree: {seen.words}"
-            if not under_way and words != history.incident.verdict:
-                incidents.set_verdict(c, incident_id, words)
-                self._record(c, incident_id, "not over yet", words, now)
-            return False
+        def change(c: Connection) -> str:
+            fresh = replace(history, alerts=incidents.alerts(c, incident_id))  # one may fire by now
+            ending = judge_end(fresh, self._lookout.asking(fresh.alerts), seen)
+            incidents.set_check(c, incident_id, again if ending.kind == "wait" else None)
+            if ending.kind in ("resolve", "calm"):
+                steps.drop_pending(c, incident_id, "the alerts are over", now)
+                incidents.set_verdict(c, incident_id, ending.words)
+            if ending.kind == "calm":
+                incidents.set_ladder(c, incident_id, None)
+                self._record(c, incident_id, "calm", ending.words, now)
+            if ending.kind == "resolve":
+                incidents.resolve_incident(c, incident_id, ending.words, now)
+                self._record(c, incident_id, "resolved", ending.words, now)
+            if ending.kind == "wait":
+                # Alertmanager also resolves alerts when Prometheus has died: while our own look
+                # disagrees, the call for a person stays on the ladder.
+                steps.drop_pending(c, incident_id, "the alerts are over", now, keep_person=True)
+                if ending.words and ending.words != history.incident.verdict:
+                    incidents.set_verdict(c, incident_id, ending.words)
+                    self._record(c, incident_id, "not over yet", ending.words, now)
+            return ending.kind
 
-        resolved = await self._database.run(change)
-        log.info(
-            "incident resolved" if resolved else "incident not over yet",
-            incident=incident_id,
-            look=seen.words,
-        )
+        kind = await self._database.run(change)
+        log.info("end of the alerts", incident=incident_id, outcome=kind, look=seen.words)
         self.told.set()
 
     def _record(
@@ -312,18 +321,3 @@ class Worker:
 def _order(step: Step) -> tuple[bool, datetime, bool, int]:
     """What runs goes on first; then by time, MinIO before the application that needs it."""
     return (step.state != "running", step.due_at, step.target != "minio", step.id)
-
-
-def _ending(history: History, seen: gates.Confirmation) -> str:
-    """One sentence on how it ended."""
-    ran = [s for s in history.steps if s.state in ("done", "failed") and s.action != "person"]
-    last = max(ran, key=lambda s: s.ended_at or s.due_at, default=None)
-    if last is None:
-        how = "It ended without a step of ours"
-    elif last.state == "failed":
-        how = f"It ended after a {last.action} of ours had failed"
-    elif last.action == "rollback":
-        return history.incident.verdict
-    else:
-        how = f"A {last.action} cured it ({last.words})"
-    return f"{how}; our own look agrees: {seen.words}"

@@ -20,8 +20,9 @@ from receiver.records import Step
 from receiver.service import policy_path
 from receiver.situation import Lookout, read_history
 from receiver.store import incidents, steps
-from receiver.store.database import migrate, reading
+from receiver.store.database import migrate
 from receiver.verify import Confirmer
+from sermon_monitor import store_file
 from sermon_monitor.settings import Settings
 from target.engine import Engine
 
@@ -75,8 +76,8 @@ async def replay(settings: Settings, webhook: Webhook) -> list[dict[str, Any]]:
 def _copy_of_store(settings: Settings) -> sqlite3.Connection:
     copy = sqlite3.connect(":memory:", isolation_level=None)
     copy.row_factory = sqlite3.Row
-    if settings.database_path.exists():
-        with reading(settings.database_path) as original:
+    if store_file.exists(settings.database_path):
+        with store_file.looking(settings.database_path) as original:
             original.backup(copy)
     migrate(copy)
     return copy
@@ -122,13 +123,13 @@ async def _judged(copy: sqlite3.Connection, lookout: Lookout, step: Step) -> dic
     history = read_history(copy, step.incident_id, now)
     if history is None:
         raise LookupError(f"no incident {step.incident_id}")
-    facts = await lookout.facts(step, history, now)
+    facts, verdict = await lookout.judge(step, history, now)
     zero = history.incident.ladder_at or history.incident.opened_at
     return {
         "action": step.action,
         "target": step.target,
         "after": (step.due_at - zero).total_seconds(),
-        "verdict": asdict(gates.judge(facts)),
+        "verdict": asdict(verdict),
         "gates": [asdict(verdict) for verdict in gates.judge_all(facts)],
     }
 

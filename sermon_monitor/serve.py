@@ -17,6 +17,7 @@ from exporter.app import Exporter
 from receiver.clock import SystemClock
 from receiver.service import Receiver
 from receiver.situation import LEDGER
+from receiver.store.database import StoreError
 from sermon_monitor.settings import Settings
 from target import roles
 from target.discovery import Discovery
@@ -127,7 +128,7 @@ class Process:
             if self._discovery.connected:
                 try:
                     await self._ledger_step(receiver, keeper)
-                except (EngineError, OSError) as error:
+                except (EngineError, OSError, StoreError) as error:
                     log.warning(
                         "the version ledger could not be brought up to date", problem=str(error)
                     )

@@ -14,30 +14,35 @@ from target.engine import Container, Engine, EngineError
 
 
 class Restart:
-    """Safe to repeat: a container that started after the step began is not restarted again."""
+    """Safe to repeat after a crash: a container that started after the step began is left alone."""
 
     name = "restart"
 
     def __init__(self, settings: ReceiverSettings, engine: Engine) -> None:
         self._settings = settings
         self._engine = engine
+        self._begun_here: set[int] = set()
 
     async def prepare(
         self, step: Step, history: History, now: datetime
     ) -> tuple[str, dict[str, Any]]:
+        self._begun_here.add(step.id)
         return "restarting", {}
 
     async def advance(self, step: Step, history: History, now: datetime) -> Progress:
         try:
-            done = await asyncio.to_thread(self._restart, step)
+            again = step.id not in self._begun_here
+            self._begun_here.discard(step.id)
+            done = await asyncio.to_thread(self._restart, step, again)
         except EngineError as error:
             return Progress("failed", f"restart of {step.target} failed: {error}")
         return Progress("done", f"restarted {', '.join(done)}")
 
-    def _restart(self, step: Step) -> list[str]:
+    def _restart(self, step: Step, again: bool) -> list[str]:
         names = []
         for container in containers_of(self._engine.containers(), step.target, self._settings):
-            if not _started_since(container, step.started_at):
+            # Clocks may differ or jump, so the times are compared only where we cannot know better.
+            if not (again and _started_since(container, step.started_at)):
                 self._engine.restart(container.id)
             names.append(container.name)
         if not names:

@@ -1,12 +1,14 @@
 """The rollback: dispatched once, followed to its end, believed only when the version runs and is well.
 
-Phases: dispatching -> following, or -> searching where nobody knows whether GitHub took the
-dispatch; following -> verifying once the run succeeded. A dispatch is never sent a second time
-unless the first certainly was not received.
+Phases: waiting -> dispatching -> following, or -> searching where nobody knows whether GitHub took
+the dispatch; following -> verifying once the run succeeded. "dispatching" is committed before each
+send: whoever finds it after a crash or a store that failed looks for the run and never sends again.
+A send that certainly was not received goes back to waiting.
 """
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -25,6 +27,7 @@ from target.times import parse_rfc3339
 from target.versions import known_good_reference
 
 _WAITING = {"queued", "requested", "pending", "waiting"}
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _BY_HAND = "on the host, type: sermon-recovery rollback"
 
 
@@ -37,6 +40,8 @@ class Rollback:
         self._github = github
         self._lookout = lookout
         self._timing = timing
+        self._cleared: set[int] = set()
+        """Steps whose phase ``dispatching`` this process has committed and not yet used."""
 
     async def prepare(
         self, step: Step, history: History, now: datetime
@@ -49,7 +54,7 @@ class Rollback:
         correlation = f"sm-{step.incident_id}-{uuid.uuid4().hex[:12]}"
         inputs = {
             "rollback_type": "previous_version",
-            "target_commit": release.revision,
+            "target_commit": release.revision if _COMMIT.fullmatch(release.revision) else "",
             "reason": f"{step.alert}: incident {step.incident_id} of {history.incident.service}",
             "force_rollback": "true",  # the gate "confirmed" has passed: we have seen it broken ourselves
             "correlation_id": correlation,
@@ -58,7 +63,7 @@ class Rollback:
             "target_image": release.digest
             or known_good_reference(release.service, release.image_id),
         }
-        return "dispatching", {
+        return "waiting", {
             "inputs": inputs,
             "correlation_id": correlation,
             "expires_at": _text(expires),
@@ -76,6 +81,8 @@ class Rollback:
         if self._github is None:
             return _failed(step, f"GITHUB_TOKEN and GITHUB_REPO are not set any more; {_BY_HAND}")
         match step.phase:
+            case "waiting":
+                return self._clear(step, now)
             case "dispatching":
                 return await self._dispatch(self._github, step, now)
             case "searching":
@@ -85,9 +92,18 @@ class Rollback:
             case _:
                 return await self._verify(step, history, now)
 
-    async def _dispatch(self, github: GitHub, step: Step, now: datetime) -> Progress:
+    def _clear(self, step: Step, now: datetime) -> Progress:
+        """The next thing is the send. Whoever finds the step in that phase later must look, not send."""
         if now >= _expiry(step):
             return _failed(step, f"GitHub could not be reached in time: {step.words}; {_BY_HAND}")
+        self._cleared.add(step.id)
+        return Progress("running", "dispatching", "dispatching", now, step.detail)
+
+    async def _dispatch(self, github: GitHub, step: Step, now: datetime) -> Progress:
+        if step.id not in self._cleared:
+            words = "we were interrupted at the dispatch; looking for the run"
+            return self._go_searching(step, dict(step.detail), now, words)
+        self._cleared.discard(step.id)
         try:
             answer = await github.dispatch(step.detail["inputs"])
         except DeliveryError as error:
@@ -111,7 +127,7 @@ class Rollback:
             return _failed(step, f"GitHub refused the dispatch: {error}; {_BY_HAND}")
         wait = timedelta(seconds=error.retry_after) if error.retry_after else self._timing.recheck
         return Progress(
-            "running", f"not dispatched yet: {error}", "dispatching", now + wait, step.detail
+            "running", f"not dispatched yet: {error}", "waiting", now + wait, step.detail
         )
 
     def _go_searching(
@@ -121,13 +137,6 @@ class Rollback:
         return Progress("running", words, "searching", now, {**detail, "search_until": until})
 
     async def _search(self, github: GitHub, step: Step, now: datetime) -> Progress:
-        if "search_until" not in step.detail:  # a crash of ours between the attempt and its outcome
-            return self._go_searching(
-                step,
-                dict(step.detail),
-                now,
-                "we were interrupted at the dispatch; looking for the run",
-            )
         try:
             run = await github.find_run(
                 step.detail["correlation_id"], (step.started_at or now) - timedelta(minutes=2)
@@ -160,7 +169,7 @@ class Rollback:
         except DeliveryError as error:
             young = now < (step.started_at or now) + self._timing.run_lookup
             unseen = error.code == 404 and young  # GitHub's answers are eventually consistent
-            if (error.permanent and not unseen) or now >= self._run_deadline(step):
+            if (error.permanent and not unseen) or now >= self._last_look(step):
                 return _failed(
                     step, f"run {run_id} cannot be followed: {error}; look at it, then {_BY_HAND}"
                 )
@@ -173,9 +182,13 @@ class Rollback:
         if run.status == "completed":
             return self._concluded(step, run, now)
         if run.status in _WAITING and now >= _expiry(step):
-            return await self._give_up(github, step, run, "no runner took it in time")
-        if now >= self._run_deadline(step):
-            return await self._give_up(github, step, run, "it did not end in time")
+            return await self._call_back(github, step, run, now)
+        if now >= self._run_deadline(step) and not step.detail.get("late"):
+            # A run that works is never cut off between stop and start: a person looks, we follow on.
+            words = f"run {run_id} works for longer than it should; look at it: {run.html_url}"
+            late = {**step.detail, "late": True, "url": run.html_url}
+            again = now + self._timing.run_poll
+            return Progress("running", words, "following", again, late, call_person=True)
         words = f"run {run_id} is {run.status.replace('_', ' ')}"
         return Progress(
             "running",
@@ -187,10 +200,9 @@ class Rollback:
 
     def _concluded(self, step: Step, run: Run, now: datetime) -> Progress:
         if run.conclusion != "success":
-            return _failed(
-                step,
-                f"run {run.id} ended as {run.conclusion or 'unknown'}; look at it, then {_BY_HAND}",
-            )
+            asked = "no runner took it in time; " if step.detail.get("cancel_until") else ""
+            words = f"{asked}run {run.id} ended as {run.conclusion or 'unknown'}"
+            return _failed(step, f"{words}; look at it, then {_BY_HAND}")
         detail = {
             **step.detail,
             "url": run.html_url,
@@ -198,16 +210,32 @@ class Rollback:
         }
         return Progress("running", f"run {run.id} succeeded; verifying", "verifying", now, detail)
 
-    async def _give_up(self, github: GitHub, step: Step, run: Run, why: str) -> Progress:
+    async def _call_back(self, github: GitHub, step: Step, run: Run, now: datetime) -> Progress:
+        """No runner took the run in time: cancel it, and follow it until GitHub says how it ended."""
+        why = f"no runner took run {run.id} in time"
+        until = step.detail.get("cancel_until")
+        if until and now >= parse_rfc3339(until):
+            return _failed(
+                step, f"{why}; it could not be cancelled; its expires_at ends it; {_BY_HAND}"
+            )
         try:
             await github.cancel(run.id)
-            cancelled = "it was cancelled, so that it cannot fire later"
+            words = f"{why}; cancelling it, so that it cannot fire later"
         except DeliveryError as error:
-            cancelled = f"it could not be cancelled ({error}); its expires_at ends it"
-        return _failed(step, f"run {run.id}: {why}; {cancelled}; {_BY_HAND}")
+            words = f"{why}; it could not be cancelled yet: {error}"
+        detail = {
+            **step.detail,
+            "cancel_until": until or _text(now + self._timing.run_lookup),
+            "url": run.html_url,
+        }
+        return Progress("running", words, "following", now + self._timing.run_poll, detail)
 
     def _run_deadline(self, step: Step) -> datetime:
         return (step.started_at or _expiry(step)) + self._timing.run_deadline
+
+    def _last_look(self, step: Step) -> datetime:
+        """GitHub ends a job by itself; whoever cannot be asked for so long is not followed for ever."""
+        return self._run_deadline(step) + self._timing.run_deadline
 
     async def _verify(self, step: Step, history: History, now: datetime) -> Progress:
         """The version that runs is the one meant, and it has answered well for a while."""

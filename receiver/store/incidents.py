@@ -32,9 +32,14 @@ def open_of(c: Connection, service: str) -> Incident | None:
 
 
 def standing(
-    c: Connection, fingerprint: str, service: str, now: datetime, flap_window: timedelta
+    c: Connection,
+    fingerprint: str,
+    service: str,
+    alert: str,
+    now: datetime,
+    flap_window: timedelta,
 ) -> Standing:
-    """What decide() must know when an alert arrives."""
+    """What decide() must know when an alert named ``alert`` arrives."""
     known = c.execute(
         "SELECT 1 FROM alerts WHERE fingerprint = ? AND ended_at IS NULL", (fingerprint,)
     ).fetchone()
@@ -48,20 +53,29 @@ def standing(
             (service, (now - flap_window).timestamp()),
         ).fetchone()
     row = current or recent
-    taken: frozenset[tuple[str, str]] = frozenset()
-    if row:
-        steps = c.execute(
-            "SELECT action, target FROM steps WHERE incident_id = ? AND state <> 'dropped'",
-            (row["id"],),
-        )
-        taken = frozenset((r["action"], r["target"]) for r in steps)
+    ladder_at = current["ladder_at"] if current else None
     return Standing(
         known=known is not None,
         open_incident=current["id"] if current else None,
         recent_incident=recent["id"] if recent else None,
-        ladder_at=rows.to_at(row["ladder_at"]) if row else None,
-        taken=taken,
+        ladder_at=rows.to_at(ladder_at),
+        taken=_taken(c, row["id"], ladder_at, alert) if row else frozenset(),
     )
+
+
+def _taken(
+    c: Connection, incident_id: int, ladder_at: float | None, alert: str
+) -> frozenset[tuple[str, str]]:
+    """Steps that are not planned again: those that wait or run, the one rollback that an incident
+    may have, and what this ladder has done or refused to the same alert."""
+    found = c.execute(
+        "SELECT action, target FROM steps WHERE incident_id = :id AND (state IN ('pending', 'running')"
+        " OR (action = 'rollback' AND started_at IS NOT NULL)"
+        " OR (due_at >= :ladder AND state IN ('done', 'failed'))"
+        " OR (due_at >= :ladder AND state = 'refused' AND alert = :alert))",
+        {"id": incident_id, "ladder": ladder_at, "alert": alert},
+    )
+    return frozenset((row["action"], row["target"]) for row in found)
 
 
 def open_incident(c: Connection, service: str, severity: Severity, now: datetime) -> int:
@@ -75,7 +89,8 @@ def open_incident(c: Connection, service: str, severity: Severity, now: datetime
 def reopen_incident(c: Connection, incident_id: int) -> None:
     """resolved -> open."""
     c.execute(
-        "UPDATE incidents SET state = 'open', resolved_at = NULL, check_at = NULL, verdict = '', reopened = reopened + 1"
+        "UPDATE incidents SET state = 'open', resolved_at = NULL, check_at = NULL, ladder_at = NULL, verdict = '',"
+        " reopened = reopened + 1"
         " WHERE id = ? AND state = 'resolved'",
         (incident_id,),
     )
@@ -102,8 +117,12 @@ def worsen(c: Connection, incident_id: int, severity: Severity) -> None:
     )
 
 
-def set_ladder(c: Connection, incident_id: int, at: datetime) -> None:
-    c.execute("UPDATE incidents SET ladder_at = ? WHERE id = ?", (at.timestamp(), incident_id))
+def set_ladder(c: Connection, incident_id: int, at: datetime | None) -> None:
+    """The zero of the ladder's times; None: no alert that asks for steps fires."""
+    c.execute(
+        "UPDATE incidents SET ladder_at = ? WHERE id = ?",
+        (at.timestamp() if at else None, incident_id),
+    )
 
 
 def set_verdict(c: Connection, incident_id: int, verdict: str) -> None:
@@ -181,3 +200,9 @@ def end_alert(c: Connection, fingerprint: str, now: datetime) -> int:
         (now.timestamp(), now.timestamp(), fingerprint),
     ).fetchone()
     return int(row["incident_id"])
+
+
+def critical_fires(c: Connection) -> bool:
+    """Whether any critical alert fires, of whatever service."""
+    query = "SELECT 1 FROM alerts WHERE ended_at IS NULL AND severity = 'critical' LIMIT 1"
+    return c.execute(query).fetchone() is not None

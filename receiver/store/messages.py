@@ -21,13 +21,14 @@ def touch_card(c: Connection, incident_id: int, notifier: str, ping: bool, now: 
     """
     due_at = (now + COALESCE).timestamp()
     row = c.execute(
-        "INSERT INTO messages (incident_id, kind, notifier, ping, revision, due_at, since)"
-        " VALUES (:incident, 'card', :notifier, :ping, 1, :due, :now)"
+        "INSERT INTO messages (incident_id, kind, notifier, ping, rang_at, revision, due_at, since)"
+        " VALUES (:incident, 'card', :notifier, :ping, iif(:ping, :now, NULL), 1, :due, :now)"
         " ON CONFLICT (incident_id, notifier) WHERE kind = 'card' DO UPDATE SET"
         " since = CASE WHEN revision > delivered THEN since ELSE :now END,"
         " due_at = CASE WHEN revision > delivered THEN due_at ELSE :due END,"
         " revision = revision + 1,"
-        " ping = CASE WHEN message_id IS NULL THEN max(ping, :ping) ELSE ping END"
+        " ping = CASE WHEN message_id IS NULL THEN max(ping, :ping) ELSE ping END,"
+        " rang_at = CASE WHEN message_id IS NULL AND :ping THEN :now ELSE rang_at END"
         " RETURNING id, ping, message_id",
         {
             "incident": incident_id,
@@ -38,7 +39,26 @@ def touch_card(c: Connection, incident_id: int, notifier: str, ping: bool, now: 
         },
     ).fetchone()
     if ping and not row["ping"]:
-        c.execute("UPDATE messages SET ping = 1 WHERE id = ?", (row["id"],))
+        c.execute(
+            "UPDATE messages SET ping = 1, rang_at = ? WHERE id = ?", (now.timestamp(), row["id"])
+        )
+        add_call(c, incident_id, notifier, now)
+
+
+def ring_again(
+    c: Connection, incident_id: int, notifier: str, now: datetime, quiet: timedelta
+) -> None:
+    """Ring beside a card that rang before; not within ``quiet`` of the last time."""
+    due = c.execute(
+        "UPDATE messages SET rang_at = :now WHERE incident_id = :incident AND kind = 'card'"
+        " AND message_id IS NOT NULL AND (rang_at IS NULL OR rang_at <= :before)",
+        {
+            "now": now.timestamp(),
+            "incident": incident_id,
+            "before": (now - quiet).timestamp(),
+        },
+    )
+    if due.rowcount:
         add_call(c, incident_id, notifier, now)
 
 
@@ -111,6 +131,14 @@ def beat(c: Connection, name: str, now: datetime) -> None:
     c.execute(
         "INSERT INTO heartbeats (name, last_at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET last_at = excluded.last_at",
         (name, now.timestamp()),
+    )
+
+
+def prove_writable(c: Connection, now: datetime) -> None:
+    """Write one page, so that a store that cannot be written says so."""
+    c.execute(
+        "INSERT INTO readiness (one, at) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET at = excluded.at",
+        (now.timestamp(),),
     )
 
 

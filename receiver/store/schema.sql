@@ -1,6 +1,7 @@
 -- Migration 1. Applied in one transaction; PRAGMA user_version counts the migrations applied.
 -- Times are seconds since 1970 (UTC) as REAL; JSON columns hold objects.
 
+-- ladder_at: the zero of the ladder's times; empty while no alert that asks for steps fires
 -- open -> resolved   its last alert ended and our own confirmation agrees
 -- resolved -> open   an alert of the service fires again within FLAP_WINDOW (reopened + 1)
 CREATE TABLE incidents (
@@ -41,8 +42,8 @@ CREATE INDEX alerts_by_incident ON alerts (incident_id);
 -- pending -> running   claimed by a conditional UPDATE, before anything goes out
 -- pending -> refused   a gate said no for good        pending -> dropped  overtaken by events
 -- running -> done | failed
--- a rollback runs through the phases dispatching -> (searching ->) following -> verifying;
--- a restart through restarting -> (checking, after a crash of ours)
+-- a rollback runs through the phases waiting -> dispatching -> (searching ->) following -> verifying:
+-- dispatching is committed before each send, so whoever finds it later knows that it may have gone out
 CREATE TABLE steps (
     id          INTEGER PRIMARY KEY,
     incident_id INTEGER NOT NULL REFERENCES incidents (id),
@@ -57,9 +58,7 @@ CREATE TABLE steps (
     ended_at    REAL,
     detail      TEXT NOT NULL DEFAULT '{}'
 ) STRICT;
-CREATE UNIQUE INDEX one_step_of_a_kind ON steps (incident_id, action, target)
-    WHERE state <> 'dropped' AND (action <> 'person' OR state <> 'done');
--- A person may be called again: an incident that comes back found nobody to stay with it.
+CREATE UNIQUE INDEX one_step_of_a_kind ON steps (incident_id, action, target) WHERE state IN ('pending', 'running');
 -- The budget of the contract, held by the database itself: one rollback an incident.
 CREATE UNIQUE INDEX one_rollback_an_incident ON steps (incident_id) WHERE action = 'rollback' AND started_at IS NOT NULL;
 CREATE INDEX steps_due ON steps (due_at) WHERE state IN ('pending', 'running');
@@ -72,6 +71,7 @@ CREATE TABLE messages (
     kind        TEXT NOT NULL CHECK (kind IN ('card', 'call')),
     notifier    TEXT NOT NULL,
     ping        INTEGER NOT NULL,
+    rang_at     REAL,
     message_id  TEXT,
     revision    INTEGER NOT NULL,
     delivered   INTEGER NOT NULL DEFAULT 0,
@@ -92,6 +92,12 @@ CREATE TABLE events (
     words       TEXT NOT NULL
 ) STRICT;
 CREATE INDEX events_by_incident ON events (incident_id);
+
+-- One row, written anew by each look at /readyz: a full disk shows only when a page is written.
+CREATE TABLE readiness (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    at  REAL NOT NULL
+) STRICT;
 
 CREATE TABLE heartbeats (
     name    TEXT PRIMARY KEY,

@@ -82,13 +82,6 @@ def hasten_person(c: Connection, incident_id: int, now: datetime) -> None:
         add_step(c, incident_id, PlannedStep(action="person", target="", due_at=now), "")
 
 
-def recover(c: Connection) -> None:
-    """After a start: a dispatch in hand when we died may or may not have gone out, so it is looked for."""
-    c.execute(
-        "UPDATE steps SET phase = 'searching' WHERE state = 'running' AND phase = 'dispatching'"
-    )
-
-
 def drop_pending(
     c: Connection, incident_id: int, words: str, now: datetime, *, keep_person: bool = False
 ) -> int:
@@ -101,15 +94,19 @@ def drop_pending(
     return done.rowcount
 
 
-def defer_all(c: Connection, incident_id: int, now: datetime, again: datetime) -> None:
-    """Everything of an incident that is due now waits, its steps and its check."""
+def defer_any(c: Connection, step_id: int, words: str, due_at: datetime) -> None:
+    """Later, in whatever state it is."""
+    c.execute(
+        "UPDATE steps SET words = ?, due_at = ? WHERE id = ? AND state IN ('pending', 'running')",
+        (words, due_at.timestamp(), step_id),
+    )
+
+
+def defer_due(c: Connection, incident_id: int, now: datetime, again: datetime) -> None:
+    """Whatever of an incident is due now waits."""
     c.execute(
         "UPDATE steps SET due_at = :again WHERE incident_id = :id AND due_at <= :now"
         " AND state IN ('pending', 'running')",
-        {"again": again.timestamp(), "id": incident_id, "now": now.timestamp()},
-    )
-    c.execute(
-        "UPDATE incidents SET check_at = :again WHERE id = :id AND check_at <= :now",
         {"again": again.timestamp(), "id": incident_id, "now": now.timestamp()},
     )
 
@@ -152,3 +149,16 @@ def next_due(c: Connection) -> datetime | None:
         " UNION ALL SELECT min(check_at) FROM incidents WHERE state = 'open')"
     ).fetchone()
     return rows.to_at(row[0])
+
+
+def shift_times(c: Connection, seconds: float) -> None:
+    """The clock was set: everything that is still to come keeps its distance from now."""
+    c.execute(
+        "UPDATE steps SET due_at = due_at + ? WHERE state IN ('pending', 'running')", (seconds,)
+    )
+    c.execute(
+        "UPDATE incidents SET check_at = check_at + :by, ladder_at = ladder_at + :by"
+        " WHERE state = 'open'",
+        {"by": seconds},
+    )
+    c.execute("UPDATE messages SET due_at = due_at + ? WHERE revision > delivered", (seconds,))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -13,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from receiver.store import messages
+from receiver.store.database import reading
 from target.engine import Engine
 from target.version_keeper import LedgerFile
 from target.versions import Ledger, facts_of, judge, observe
@@ -27,6 +31,7 @@ from tests.parts.receiver_kit import (
     step,
 )
 from tests.real.engine import DockerEngine
+from tests.real.processes import wait_for
 from tests.standins.discord import Discord
 from tests.standins.github import GitHub, Script
 
@@ -173,7 +178,8 @@ async def test_a_run_that_no_runner_takes_is_cancelled(stage: Stage) -> None:
     stage.github.set_runner(online=False)
     async with stage.receiver(timing={"queue_deadline": "1s"}) as running:
         rollback = await stage.failed(running)
-    assert "no runner took it in time; it was cancelled" in rollback["words"]
+    assert "no runner took it in time" in rollback["words"]
+    assert "ended as cancelled" in rollback["words"]
     assert BY_HAND in rollback["words"]
     (run,) = stage.github.runs
     assert run.conclusion == "cancelled"
@@ -230,4 +236,25 @@ async def test_interrupted_at_the_dispatch_the_run_is_found_again(stage: Stage) 
         stage.github.advance(stage.github.runs[0], "completed", "cancelled")
         incident = await running.until(ended("rollback", "failed"), "the end")
     assert "ended as cancelled" in step(incident, "rollback")["words"]
+    assert len(stage.github.dispatches) == 1
+
+
+async def test_a_store_that_fails_after_the_dispatch_sends_nothing_again(stage: Stage) -> None:
+    """GitHub has taken it, and we cannot write that down: it is looked for, and found."""
+    store = stage.directory / "state" / "receiver.sqlite3"
+
+    def hold_the_store(_dispatch: object) -> None:
+        other = sqlite3.connect(store, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        # Longer than a writer waits for the lock.
+        threading.Timer(6.5, other.close).start()
+
+    def found_again() -> bool:
+        with reading(store) as connection:
+            return any("found again" in event.words for event in messages.events(connection, 1))
+
+    stage.github.hook("dispatch", hold_the_store)
+    async with stage.receiver(timing={"run_lookup": "30s"}) as running:
+        await running.post(body())
+        await asyncio.to_thread(wait_for, found_again, "the run to be found again")
     assert len(stage.github.dispatches) == 1

@@ -71,18 +71,3 @@ async def test_one_rollback_an_incident_is_held_by_the_file_itself(database: Dat
 
     with pytest.raises(sqlite3.IntegrityError, match=r"steps\.incident_id"):
         await database.run(story)
-
-
-async def test_after_a_crash_a_dispatch_in_hand_is_looked_for(database: Database) -> None:
-    def story(c: Connection) -> list[str]:
-        incident = opened(c)
-        for action in ("rollback", "restart"):
-            steps.add_step(c, incident, planned(action), "A")
-        for step, phase in zip(
-            steps.steps(c, incident), ("dispatching", "restarting"), strict=True
-        ):
-            steps.claim_step(c, step.id, phase, {}, NOW)
-        steps.recover(c)
-        return [step.phase for step in steps.steps(c, incident)]
-
-    assert await database.run(story) == ["searching", "restarting"]

@@ -133,8 +133,8 @@ class Stage:
 
     @property
     def cards(self) -> list[Any]:
-        """The messages on Discord that are incident cards."""
-        return [m for m in self.discord.messages if m.embeds]
+        """The messages on Discord that are incident cards; those of the second path have no footer."""
+        return [m for m in self.discord.messages if m.embeds and "footer" in m.embeds[0]]
 
     def runs(self) -> str:
         """The tag or reference that the app's container was created from."""

@@ -110,7 +110,9 @@ def test_a_reopened_incident_counts_anew_and_does_not_refill_its_budget(policy: 
 
 
 def test_a_person_is_called_again_when_an_incident_comes_back(policy: Policy) -> None:
-    taken = frozenset({("restart", "app"), ("rollback", "app"), ("person", "")})
+    taken = frozenset(
+        {("restart", "app"), ("rollback", "app")}
+    )  # what this ladder did, and the one rollback
     standing = Standing(known=False, recent_incident=1, taken=taken)
     said = decide(
         policy,
