@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
@@ -162,3 +164,39 @@ async def test_many_at_once_are_one_incident(tmp_path: Path) -> None:
         (incident,) = await running.incidents()
         assert [a["repeats"] for a in incident["alerts"]] == [49]
         assert 'sermon_monitor_webhooks_total{outcome="accepted"} 50.0' in running.metrics()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_body_that_is_not_what_its_headers_say(tmp_path: Path, encoding: str) -> None:
+    async with receiver(tmp_path) as running:
+        announced = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+        async with running.session.post(
+            running.url + "/alerts", data=b"not compressed at all", headers=announced
+        ) as answer:
+            assert answer.status == 400
+            assert "headers" in (await answer.json())["error"]
+        assert 'sermon_monitor_webhooks_total{outcome="invalid"} 1.0' in running.metrics()
+
+
+async def test_a_browser_is_asked_for_the_boards_password(tmp_path: Path) -> None:
+    async with receiver(tmp_path, BOARD_TOKEN=BOARD) as running:
+        async with running.session.get(running.url + "/") as answer:
+            assert answer.status == 401
+            assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+        for password, status in ((BOARD, 200), ("wrong", 401)):
+            credentials = {"Authorization": aiohttp.encode_basic_auth("anybody", password)}
+            async with running.session.get(running.url + "/", headers=credentials) as answer:
+                assert answer.status == status
+
+
+async def test_readyz_writes_what_it_says_can_be_written(tmp_path: Path) -> None:
+    async with receiver(tmp_path) as running:
+        assert await running.get("/readyz") == (200, "ready\n")
+
+        def broken(c: sqlite3.Connection) -> None:
+            c.execute("DROP TABLE readiness")
+
+        await running.receiver._database.run(broken)
+        status, words = await running.get("/readyz")
+        assert status == 503
+        assert "readiness" in words
