@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from target.durations import Duration, parse_duration
-from target.settings import Address, DeploymentSettings
+from target.settings import AbsolutePath, Address, DeploymentSettings
 
 
 def _interval(value: object) -> object:
@@ -22,6 +22,6 @@ class ExporterSettings(DeploymentSettings):
 
     exporter_listen: Address = "127.0.0.1:10980"
     health_check_interval: Annotated[Duration, AfterValidator(_interval)] = parse_duration("30s")
-    cgroup_root: Path = Path("/sys/fs/cgroup")
-    proc_root: Path = Path("/proc")
-    rootfs: Path = Path("/")
+    cgroup_root: AbsolutePath = Path("/sys/fs/cgroup")
+    proc_root: AbsolutePath = Path("/proc")
+    rootfs: AbsolutePath = Path("/")

@@ -26,6 +26,12 @@ def _token(value: SecretStr) -> SecretStr:
     return value
 
 
+def _mention(value: str) -> str:
+    if not re.fullmatch(r"<@[&!]?\d{1,20}>|@here", value):
+        raise ValueError("allowed: <@&ROLE_ID>, <@USER_ID> or @here")
+    return value
+
+
 def _discord(value: SecretStr) -> SecretStr:
     validate_webhook_url(value.get_secret_value())
     return value
@@ -51,7 +57,7 @@ class ReceiverSettings(DeploymentSettings):
     max_body_bytes: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
 
     discord_webhook_url: Annotated[SecretStr, AfterValidator(_discord)] | None = None
-    discord_mention: str | None = Field(None, pattern=r"^(<@[&!]?\d{1,20}>|@here)$")
+    discord_mention: Annotated[str, AfterValidator(_mention)] | None = None
     contacts: str = Field("", max_length=1000)
     public_url: HttpUrl | None = None
 

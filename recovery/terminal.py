@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
 import signal
@@ -10,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 import click
 from rich.console import Console
@@ -17,15 +20,42 @@ from rich.markup import escape
 
 from recovery.inputs import printable
 
+HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a stop, and a terminal or SSH connection that went away."""
 
-class _Console(Console):
-    """Goes on in silence when nobody reads any more: rich would end the process, in the middle of a change."""
 
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        # What is still buffered must not fail again when Python ends (docs.python.org, "Note on SIGPIPE").
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), self.file.fileno())
+class _Patient(io.TextIOBase):
+    """A stream that never fails its writer: a reader that left, or a full disk, ends no change half-way."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def settle(self) -> None:
+        """What is still buffered must not fail again when Python ends (docs.python.org, "Note on SIGPIPE")."""
+        try:
+            self._stream.flush()
+        except OSError:
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), self._stream.fileno())
 
 
 class _LogFile(logging.FileHandler):
@@ -37,10 +67,12 @@ class Terminal:
     """All words go to stderr, and to the log file where there is one; stdout is for what was asked for."""
 
     def __init__(self, log_dir: Path | None = None) -> None:
-        self.console = _Console(stderr=True, highlight=False, soft_wrap=True)
+        self._stream = _Patient(sys.stderr)
+        self.console = Console(file=self._stream, highlight=False, soft_wrap=True)  # type: ignore[arg-type]
         self._log = self._open_log(log_dir) if log_dir else None
 
     def say(self, words: str) -> None:
+        """Never fails, whatever has become of the terminal and of the log's disk."""
         line = printable(words, 2000)
         self.console.print(line, markup=False)
         if self._log:
@@ -63,12 +95,14 @@ class Terminal:
             return False
         try:
             return click.confirm(question, err=True)
-        except click.Abort:
+        except (click.Abort, OSError):  # whoever cannot be asked has not said yes
             return False
 
     def close(self) -> None:
         for handler in list(self._log.handlers) if self._log else []:
-            handler.close()
+            with contextlib.suppress(OSError):  # a full disk: as in _LogFile
+                handler.close()
+        self._stream.settle()
 
     def _open_log(self, folder: Path) -> logging.Logger | None:
         try:
@@ -87,14 +121,14 @@ class Terminal:
 
 @contextmanager
 def uninterrupted(terminal: Terminal) -> Iterator[None]:
-    """Ctrl-C and a stop wait until the block is done: in between, the app would stand between two versions."""
+    """Every signal in HELD waits until the block is done: in between, the app would stand between two versions."""
     asked: list[str] = []
 
     def later(number: int, _: FrameType | None) -> None:
         # Only noted: the signal may have come in the middle of a print, and a second one inside it fails.
         asked.append(signal.Signals(number).name)
 
-    held = {number: signal.signal(number, later) for number in (signal.SIGINT, signal.SIGTERM)}
+    held = {number: signal.signal(number, later) for number in HELD}
     try:
         yield
     finally:

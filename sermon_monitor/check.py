@@ -18,7 +18,8 @@ from receiver.http import Http, open_session
 from receiver.notifiers import configured
 from receiver.policy import Policy, PolicyError, load_policy
 from receiver.service import policy_path
-from receiver.store.database import StoreError, reading
+from receiver.store.database import StoreError
+from sermon_monitor import store_file
 from sermon_monitor.check_remote import drift, rollback
 from sermon_monitor.finding import Finding
 from sermon_monitor.settings import Settings
@@ -102,15 +103,15 @@ def _store(settings: Settings) -> list[Finding]:
     """Only looked at: what the wrong user makes here, the service could not write later."""
     path = settings.database_path
     problem = ""
-    if path.exists():
-        try:
-            with reading(path) as connection:
-                connection.execute("PRAGMA schema_version")
-        except StoreError as error:
-            problem = str(error)
-    nearest = next(p for p in (path, *path.parents) if p.exists())
-    if not problem and not os.access(nearest, os.W_OK):
-        problem = f"{nearest} may not be written by this user"
+    try:
+        if store_file.exists(path):
+            with store_file.looking(path):
+                pass
+        nearest = next(p for p in (path, *path.parents) if store_file.exists(p))
+        if not os.access(nearest, os.W_OK):
+            problem = f"{nearest} may not be written by this user"
+    except StoreError as error:
+        problem = str(error)
     if problem:
         mend = f"make {settings.state_dir} writable for this user, or set STATE_DIR"
         return [Finding("problem", "store", problem, mend)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import stat
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,10 +16,10 @@ import click
 from receiver import board
 from receiver.alertmanager import BodyError, parse_webhook
 from receiver.policy import PolicyError
-from receiver.store.database import StoreError, reading
+from receiver.store.database import StoreError
 from sermon_monitor import check as checks
 from sermon_monitor import explain as explaining
-from sermon_monitor import logs, secrets, serve, shown
+from sermon_monitor import logs, secrets, serve, shown, store_file
 from sermon_monitor.settings import Settings, SettingsError, load, without_effect
 from target.rules import render_rules
 
@@ -121,19 +122,19 @@ def explain_command(
 
 
 @main.command("replay")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @click.pass_context
 def replay_command(context: click.Context, file: Path, as_json: bool) -> None:
-    """What a recorded webhook body would do. Changes nothing.
+    """What a recorded webhook body would do; - reads standard input. Changes nothing.
 
     Example: sermon-monitor replay body.json
     """
     settings = settings_of(context)
     try:
-        if file.stat().st_size > MAX_REPLAY_BYTES:
-            fail([f"{file}: larger than {MAX_REPLAY_BYTES} bytes"])
-        webhook = parse_webhook(file.read_bytes())
+        webhook = parse_webhook(_recorded(file))
     except OSError as error:
         fail([f"{file}: {error.strerror}"])
     except BodyError as error:
@@ -170,8 +171,8 @@ def incidents_command(context: click.Context, as_json: bool, limit: int) -> None
     settings = settings_of(context)
     found: list[dict[str, Any]] = []
     try:
-        if settings.database_path.exists():
-            with reading(settings.database_path) as connection:
+        if store_file.exists(settings.database_path):
+            with store_file.looking(settings.database_path) as connection:
                 found = board.overview(connection, datetime.now(UTC), limit)
     except StoreError as error:
         fail([str(error)])
@@ -234,6 +235,20 @@ def secrets_show(directory: Path) -> None:
             click.echo(f"{name}: {text}")
     except OSError as error:
         fail([f"{error.filename}: {error.strerror}; sermon-monitor secrets init makes them"])
+
+
+def _recorded(file: Path) -> bytes:
+    """The whole of ``file``; ends where it is no file, as a device or a pipe may never end. Raises OSError."""
+    if str(file) == "-":
+        body = sys.stdin.buffer.read(MAX_REPLAY_BYTES + 1)
+    elif not stat.S_ISREG(file.stat().st_mode):
+        fail([f"{file}: not a regular file; - reads standard input"])
+    else:
+        with file.open("rb") as opened:
+            body = opened.read(MAX_REPLAY_BYTES + 1)
+    if len(body) > MAX_REPLAY_BYTES:
+        fail([f"{file}: larger than {MAX_REPLAY_BYTES} bytes"])
+    return body
 
 
 def _or_fail(work: Any, settings: Settings) -> Any:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Iterable
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError
 from pydantic import BaseModel, SecretStr
 from structlog.typing import EventDict, Processor
 
@@ -50,6 +53,24 @@ def tame(_logger: object, _method: str, event: EventDict) -> EventDict:
     return event
 
 
+def shorten_protocol_faults(record: logging.LogRecord) -> bool:
+    """A caller that speaks no proper HTTP is a line of warning; a fault of our own keeps its traceback.
+
+    Nothing of what the caller sent is told: it may be half of a secret.
+    """
+    fault = record.exc_info[1] if record.exc_info else None
+    if not isinstance(fault, HttpProcessingError | RequestPayloadError):
+        return True
+    message = fault.message if isinstance(fault, HttpProcessingError) else ""
+    words = re.split(r"\n|:?\s*b?['\"]", message.strip(), maxsplit=1)[0].strip(" :")
+    told = f"{type(fault).__name__}: {words}" if words else type(fault).__name__
+    caller = record.args[0] if isinstance(record.args, tuple) and record.args else "a caller"
+    record.msg, record.args = "no proper HTTP from %s (%s)", (caller, told)
+    record.exc_info = record.exc_text = None
+    record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return logging.getLogger(record.name).isEnabledFor(logging.WARNING)
+
+
 def set_up(log_format: str, level: str, secrets: Iterable[str]) -> None:
     """Configure structlog and, through it, every library's standard logging."""
     shared: list[Processor] = [
@@ -78,4 +99,5 @@ def set_up(log_format: str, level: str, secrets: Iterable[str]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("aiohttp.server").addFilter(shorten_protocol_faults)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from pydantic import model_validator
+
 from exporter.settings import ExporterSettings
 from receiver.settings import ReceiverSettings
 from target.rules import Thresholds
-from target.settings import Room, SettingsError, parse_settings_file, read_settings
+from target.settings import Room, SettingsError, parse_settings_file, read_settings, split_address
 
 
 class ProcessSettings(Room):
@@ -22,6 +24,20 @@ class ProcessSettings(Room):
 
 class Settings(ExporterSettings, ReceiverSettings, Thresholds, ProcessSettings):
     """Every setting of every room; a room is handed this and knows only its own part."""
+
+    @model_validator(mode="after")
+    def _two_places(self) -> Settings:
+        places = {_place(self.exporter_listen), _place(self.receiver_listen)}
+        if len(places) == 1 and split_address(self.exporter_listen)[1]:  # port 0 is any free one
+            raise ValueError(
+                f"EXPORTER_LISTEN={self.exporter_listen} is RECEIVER_LISTEN too: allowed: two different HOST:PORT"
+            )
+        return self
+
+
+def _place(address: str) -> tuple[str, int]:
+    host, port = split_address(address)
+    return "127.0.0.1" if host == "localhost" else host, port
 
 
 CONFIG = "SERMON_MONITOR_CONFIG"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -18,6 +19,8 @@ from sermon_monitor.finding import Finding
 from target.durations import format_duration
 
 LONGEST_LINE = 400
+PIPE_COLUMNS = 2 * LONGEST_LINE
+"""Wide enough for every row of a table, whose words are LONGEST_LINE at most."""
 _MARK = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "problem": "[red]problem[/]"}
 _GATE = {
     "pass": "[green]pass[/]",
@@ -101,8 +104,9 @@ def incidents(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         for alert in incident["alerts"]:
             standing = "fires" if alert["firing"] else "ended"
             repeats = f" ({alert['repeats']} repeats)" if alert["repeats"] else ""
+            summary = _safe(alert["annotations"].get("summary", ""))
             console.print(
-                f"  {standing} {_safe(alert['name'])}{repeats}: {_safe(alert['annotations'].get('summary', ''))}"
+                f"  {standing} {_safe(alert['name'])}{repeats}{': ' if summary else ''}{summary}"
             )
         for step in incident["steps"]:
             target = f" {step['target']}" if step["action"] == "restart" else ""
@@ -126,5 +130,7 @@ def _safe(text: str) -> str:
 
 
 def _console() -> Console:
-    """``emoji``: a colon in an image's name is a colon."""
-    return Console(emoji=False)
+    """``emoji``: a colon in an image's name is a colon. A pipe has no width: only a terminal's lines are broken."""
+    if sys.stdout.isatty():
+        return Console(emoji=False)
+    return Console(emoji=False, soft_wrap=True, width=PIPE_COLUMNS)

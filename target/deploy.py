@@ -6,7 +6,9 @@ disk) fails before anything is stopped.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
@@ -14,7 +16,7 @@ from typing import Literal
 from target.compose import ComposeError
 from target.compose_file import ComposeFileError, pin, unpin
 from target.deployment import OVERRIDE_NAME, DeployError, find_deployment, read_compose_text
-from target.engine import KNOWN_GOOD, Container, Engine, EngineError, Image
+from target.engine import KNOWN_GOOD, PULL_SECONDS, Container, Engine, EngineError, Image
 from target.files import keep_copy, replace_text
 from target.lock import LockHeldError, exclusive
 from target.plan import BEFORE_ROLLBACK, Outcome, Plan, before_reference, pullable, same_revision
@@ -33,14 +35,13 @@ Progress = Callable[[str], None]
 
 def execute(plan: Plan, progress: Progress, patience: Patience | None = None) -> Outcome:
     """Do what the plan says. Raises DeployError for what stopped it before anything was changed."""
+    progress = _unfailing(progress)
     who = f"pid {os.getpid()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {plan.correlation_id}"
     try:
         with exclusive(plan.deployment.file.parent / LOCK_NAME, who.strip()):
             _unchanged(plan)
             image = plan.local or _pull(plan, progress)
             reference = _keep_images(plan, image, progress)
-            text = pin(plan.deployment.text, plan.deployment.service, reference)
-            _write(plan, text, progress)
             return _change(plan, image, reference, progress, patience or Patience())
     except LockHeldError as error:
         raise DeployError(f"another change of this deployment is at work: {error}") from error
@@ -74,12 +75,17 @@ def release_pin(
 
 
 def _pull(plan: Plan, progress: Progress) -> Image:
-    """Bring the target here, before anything is stopped."""
+    """Bring the target here, before anything is stopped; PULL_SECONDS for all its names together."""
     failures = []
+    deadline = time.monotonic() + PULL_SECONDS
     for reference in pullable(plan.target):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            failures.append(f"no time was left for {reference}")
+            continue
         progress(f"pulling {reference}; what runs is not touched")
         try:
-            image = plan.engine.pull(reference)
+            image = plan.engine.pull(reference, left)
         except EngineError as error:
             failures.append(str(error))
             continue
@@ -129,7 +135,12 @@ def _write(plan: Plan, text: str, progress: Progress) -> None:
     except OSError as error:
         # The original image stays in the comment of its line, so a missing copy stops no rollback.
         progress(f"no copy of {file.name} in BACKUP_DIR: {_os_words(error)}")
-    replace_text(file, text)
+    try:
+        replace_text(file, text)
+    except OSError as error:
+        if file.read_bytes() == plan.deployment.text.encode():
+            raise DeployError(f"nothing was changed: {_os_words(error)}") from error
+        raise  # it is the new text, though perhaps not on the disk for good: to be put back
     progress(f"pinned the image of {plan.deployment.service} in {file}")
 
 
@@ -137,7 +148,9 @@ def _change(
     plan: Plan, image: Image, reference: str, progress: Progress, patience: Patience
 ) -> Outcome:
     deployment = plan.deployment
+    text = pin(deployment.text, deployment.service, reference)
     try:
+        _write(plan, text, progress)
         progress(f"docker compose up {deployment.service}")
         deployment.compose.up(deployment.service)
         progress(f"verifying: image, container, {plan.health_url}")
@@ -146,6 +159,8 @@ def _change(
         )
     except (ComposeError, EngineError) as error:
         failure = str(error)
+    except OSError as error:
+        failure = _os_words(error)
     former = plan.former.image_id if plan.former else ""
     if failure is None:
         words = (
@@ -203,6 +218,16 @@ def _up_former(plan: Plan, former: Container) -> None:
         return deployment.compose.up(service, override)
     finally:
         override.unlink(missing_ok=True)
+
+
+def _unfailing(progress: Progress) -> Progress:
+    """Words that cannot be said (a full disk, a terminal that is gone) stop nothing."""
+
+    def say(words: str) -> None:
+        with contextlib.suppress(OSError):
+            progress(words)
+
+    return say
 
 
 def _os_words(error: OSError) -> str:

@@ -7,7 +7,10 @@ Calls block for at most ``timeout`` seconds each; asyncio code runs them in a th
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -21,6 +24,7 @@ from target.times import parse_engine_time
 
 KNOWN_GOOD = "sermon-monitor/known-good"
 """Repository of the local tags that keep a way back from ``docker image prune``."""
+PULL_SECONDS = 900.0
 COMPOSE_SERVICE = "com.docker.compose.service"
 COMPOSE_PROJECT = "com.docker.compose.project"
 REVISION = "org.opencontainers.image.revision"
@@ -146,9 +150,30 @@ class Engine:
         listed = self._call("list of images", lambda client: client.api.images())
         return [_image({**row, "Config": {"Labels": row.get("Labels")}}) for row in listed]
 
-    def pull(self, reference: str, timeout: float = 900.0) -> Image:
-        """Bring an image here; ``reference`` is ``repo:tag`` or ``repo@sha256:…``."""
-        self._call(f"pull of {reference}", lambda client: client.images.pull(reference), timeout)
+    def pull(self, reference: str, timeout: float = PULL_SECONDS) -> Image:
+        """Bring an image here, within ``timeout`` seconds in all; ``reference`` is ``repo:tag`` or ``repo@sha256:…``."""
+        deadline = time.monotonic() + timeout
+        done: Future[None] = Future()
+
+        def work() -> None:
+            engine = Engine(self.host, timeout)
+            try:
+                engine._call(
+                    f"pull of {reference}", lambda client: _pull(client, reference, deadline)
+                )
+            except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+            finally:
+                engine.close()
+
+        # In a thread, because the SDK sets no deadline at all for a pull's reads.
+        threading.Thread(target=work, name="pull", daemon=True).start()
+        try:
+            done.result(timeout)
+        except TimeoutError as error:
+            raise _too_slow(reference) from error
         return self.image(reference)
 
     def tag(self, image_id: str, repository: str, tag: str) -> None:
@@ -211,6 +236,22 @@ class Engine:
         finally:
             asking.close()
         return docker.DockerClient(base_url=self.host, version=version, timeout=seconds)
+
+
+def _too_slow(reference: str) -> EngineError:
+    return EngineError(f"pull of {reference}: not done in the time it had")
+
+
+def _pull(client: docker.DockerClient, reference: str, deadline: float) -> None:
+    """Follow a pull's progress to its end (Docker Engine API, "Create an image")."""
+    try:
+        for step in client.api.pull(reference, stream=True, decode=True):
+            if time.monotonic() > deadline:
+                raise _too_slow(reference)
+            if isinstance(step, dict) and "error" in step:
+                raise EngineError(f"pull of {reference}: the Engine refused: {step['error']}")
+    except docker.errors.StreamParseError as error:
+        raise EngineError(f"pull of {reference}: the Engine's answer cannot be read") from error
 
 
 def _container(raw: Mapping[str, Any]) -> Container:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
@@ -29,6 +30,9 @@ def exclusive(path: Path, who: str) -> Iterator[None]:
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{who}\n".encode(), 0)
         yield
-        os.ftruncate(lock, 0)
+        with contextlib.suppress(
+            OSError
+        ):  # only the holder's name; the lock itself goes with the close
+            os.ftruncate(lock, 0)
     finally:
         os.close(lock)

@@ -101,7 +101,11 @@ def render_rules(thresholds: Thresholds, *, faster: int = 1) -> str:
         files("monitoring").joinpath("alerts.yml.j2").read_text(encoding="utf-8")
     )
     return template.render(
-        **thresholds.model_dump(exclude={"restart_time_window", "high_response_time_threshold"}),
+        **{
+            name: _plain(getattr(thresholds, name))
+            for name in Thresholds.model_fields
+            if name not in ("restart_time_window", "high_response_time_threshold")
+        },
         restart_time_window=format_duration(thresholds.restart_time_window),
         twice_restart_time_window=format_duration(2 * thresholds.restart_time_window),
         high_response_seconds=f"{thresholds.high_response_time_threshold / 1000:g}",
@@ -109,6 +113,11 @@ def render_rules(thresholds: Thresholds, *, faster: int = 1) -> str:
         span=span,
         over=lambda text: f"[{span(text)}]",
     )
+
+
+def _plain(value: float) -> int | float:
+    """90.0 reads 90, however it was set: the rules are compared as text."""
+    return int(value) if value == int(value) else value
 
 
 def _span(faster: int) -> Callable[[str], str]:

@@ -12,7 +12,7 @@ import re
 import shlex
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -22,9 +22,9 @@ from pydantic import (
     SecretStr,
     ValidationError,
 )
-from pydantic.fields import FieldInfo
 
 from target.durations import Duration, parse_duration
+from target.setting_problem import setting_problem
 
 MAX_FILE_BYTES = 64 * 1024
 
@@ -67,14 +67,42 @@ def _regex(value: str) -> str:
 
 
 def _names(value: object) -> object:
-    return tuple(re.split(r"[,\s]+", value.strip())) if isinstance(value, str) else value
+    return tuple(filter(None, re.split(r"[,\s]+", value))) if isinstance(value, str) else value
+
+
+def _are_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value or not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) for name in value):
+        raise ValueError(
+            "allowed: one or more names of letters, digits and _ . -, by comma or space"
+        )
+    return value
+
+
+def _absolute(value: Path) -> Path:
+    # Relative to what? The service, the runner and a shell each stand elsewhere.
+    if not value.is_absolute():
+        raise ValueError("allowed: an absolute path, one that begins with /")
+    return value
+
+
+def _docker_host(value: str) -> str:
+    """What both the docker SDK and our own streams speak."""
+    tcp = re.fullmatch(
+        r"(?:tcp|https?)://(?:\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+):(\d{1,5})/?", value
+    )
+    unix = re.fullmatch(r"unix:///[^\s]+", value)
+    if not unix and not (tcp and 0 < int(tcp[1]) <= 65535):
+        raise ValueError("allowed: unix:///ABSOLUTE/PATH, tcp://HOST:PORT or http(s)://HOST:PORT")
+    return value
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Address = Annotated[str, AfterValidator(_address)]
 UrlPath = Annotated[str, AfterValidator(_path)]
 Regex = Annotated[str, AfterValidator(_regex)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names), AfterValidator(_are_names)]
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+DockerHost = Annotated[str, AfterValidator(_docker_host)]
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -97,8 +125,10 @@ def default_state_dir() -> Path:
     system = Path("/var/lib/sermon-monitor")
     if os.geteuid() == 0 or os.access(system, os.W_OK):
         return system
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "sermon-monitor"
+    base = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if not base.is_absolute():  # to be passed over then (XDG Base Directory Specification)
+        base = Path.home() / ".local" / "state"
+    return base / "sermon-monitor"
 
 
 class Room(BaseModel):
@@ -119,13 +149,13 @@ class DeploymentSettings(Room):
     app_containers: Regex = ".*sermon-uploader.*"
     app_service: Names = ("sermon-uploader-backend", "sermon-uploader", "backend")
     minio_service: Names = ("sermon-uploader-minio", "minio")
-    compose_project_dir: Path = Path("/opt/sermon-uploader")
+    compose_project_dir: AbsolutePath = Path("/opt/sermon-uploader")
     compose_file: Path | None = None
-    backup_dir: Path = Path("/opt/sermon-uploader-backups")
-    docker_host: str | None = None
-    state_dir: Path = default_state_dir()
+    backup_dir: AbsolutePath = Path("/opt/sermon-uploader-backups")
+    docker_host: DockerHost | None = None
+    state_dir: AbsolutePath = default_state_dir()
     good_after: Duration = parse_duration("15m")
-    log_dir: Path | None = None
+    log_dir: AbsolutePath | None = None
 
 
 Model = TypeVar("Model", bound=Room)
@@ -192,7 +222,7 @@ def read_settings(
         try:
             return model.model_validate(values)
         except ValidationError as error:
-            problems = [_problem(dict(item), fields) for item in error.errors()]
+            problems = [setting_problem(dict(item), fields) for item in error.errors()]
     raise SettingsError(problems)
 
 
@@ -226,19 +256,6 @@ def _value(
             except SettingsError as error:
                 return "", f"{name}_FILE: {error.problems[0]}"
     return "", None
-
-
-def _problem(error: dict[str, Any], fields: Mapping[str, FieldInfo]) -> str:
-    words = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "bool_parsing":
-        words = "allowed: true or false"
-    if not error["loc"]:
-        return words
-    name = str(error["loc"][0]).upper()
-    shown = re.sub(r"//[^/\s]*@", "//…@", repr(error.get("input")))[:80]  # a URL's password
-    if "SecretStr" in str(fields[name].annotation):
-        shown = "(hidden)"
-    return f"{name}={shown}: {words}"
 
 
 def secret(value: SecretStr | None) -> str | None:

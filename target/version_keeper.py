@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,8 +34,19 @@ LONGEST_GAP = timedelta(minutes=2)
 KEPT_IMAGES = 2
 
 _log = logging.getLogger(__name__)
+SCHEMA = 1
 _document = TypeAdapter(Ledger)
 Signature = tuple[int, int, int] | None
+
+
+@dataclass(frozen=True)
+class _Head:
+    """All that is asked of a ledger before its schema is known."""
+
+    schema: int = SCHEMA
+
+
+_head = TypeAdapter(_Head)
 
 
 class LedgerFile:
@@ -47,7 +60,7 @@ class LedgerFile:
     def read(self) -> tuple[Ledger, str | None]:
         """The ledger, and what is wrong with the file in words (then the ledger is empty). Changes nothing.
 
-        Raises OSError where the file is there and may not be read.
+        Raises OSError where the file is there and may not be read, or a newer release wrote it.
         """
         try:
             with self.path.open("rb") as file:
@@ -57,17 +70,32 @@ class LedgerFile:
         if len(content) > MAX_LEDGER_BYTES:
             return Ledger(), f"{self.path} is larger than {MAX_LEDGER_BYTES} bytes"
         try:
+            schema = _head.validate_json(content).schema
+            if schema > SCHEMA:
+                words = f"a newer release wrote it: schema {schema}, this one reads {SCHEMA}"
+                raise OSError(errno.EPROTONOSUPPORT, words, str(self.path))
             ledger = _document.validate_json(content)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the file"
             return Ledger(), f"{self.path} cannot be read: {where}: {first['msg']}"
-        if ledger.schema != 1:
-            return Ledger(), f"{self.path} has schema {ledger.schema}; this version reads 1"
+        if schema < SCHEMA:
+            return Ledger(), f"{self.path} has schema {schema}; this version reads {SCHEMA}"
         return ledger, None
 
     def load(self) -> Ledger:
-        """The ledger. A broken file is kept beside it as ``versions.json.broken-…`` and said. Raises OSError."""
+        """The ledger. A broken file is kept beside it as ``versions.json.broken-…`` and said.
+
+        Raises OSError as read() does: a newer release's file is never set aside.
+        """
+        ledger, problem = self.read()
+        if problem:
+            with self._locked():
+                return self._load()
+        return ledger
+
+    def _load(self) -> Ledger:
+        """Under the lock: what is broken now may have been replaced by a good one before we had it."""
         ledger, problem = self.read()
         if problem:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -94,7 +122,7 @@ class LedgerFile:
     def update(self, change: Callable[[Ledger], Ledger]) -> Ledger:
         """Load, change, save; the process and the toolkit may do it at the same time. Raises OSError."""
         with self._locked():
-            ledger = self.load()
+            ledger = self._load()
             changed = change(ledger)
             if changed != ledger:
                 self.save(changed)

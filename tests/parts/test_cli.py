@@ -6,82 +6,21 @@ import json
 import logging
 import os
 import re
-import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 import pytest
 import structlog
 from click.testing import CliRunner
 
-from receiver.store import incidents, messages
-from receiver.store.database import connect, migrate
 from sermon_monitor.cli import main
-from tests.parts.exporter_kit import NOWHERE
-from tests.real.product import COMMAND
+from tests.parts.cli_kit import Answer, Command
 
 ROOT = Path(__file__).parents[2]
 PAYLOADS = sorted((ROOT / "tests" / "payloads").rglob("*.json"))
-NOW = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 HOSTILE = "A\x1b[2J\x07\n\u202e[red]x[/] :warning: \x9b31m"
-
-
-class Answer(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-class Command:
-    """``sermon-monitor`` with settings of its own and nothing around it."""
-
-    def __init__(self, directory: Path) -> None:
-        self.state = directory / "state"
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(directory),
-            "COLUMNS": "300",
-            "APP_URL": NOWHERE,
-            "MINIO_URL": NOWHERE,
-            "DOCKER_HOST": f"unix://{directory}/no.sock",
-            "STATE_DIR": str(self.state),
-        }
-
-    def __call__(self, *arguments: str | Path) -> Answer:
-        done = subprocess.run(
-            [COMMAND, *arguments],
-            capture_output=True,
-            env=self.environment,
-            timeout=120,
-            check=False,
-        )
-        answer = Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
-        assert "Traceback" not in answer.err, answer.err
-        return answer
-
-    def store(self, name: str) -> None:
-        """An open incident with one alert of this name."""
-        connection = connect(self.state / "receiver.sqlite3")
-        migrate(connection)
-        number = incidents.open_incident(connection, f"service {name}", "critical", NOW)
-        incidents.add_alert(
-            connection,
-            number,
-            fingerprint="f",
-            name=name,
-            severity="critical",
-            labels={"alertname": name},
-            annotations={"summary": f"summary {name}"},
-            starts_at=NOW,
-            now=NOW,
-        )
-        incidents.set_verdict(connection, number, f"verdict {name}")
-        messages.add_event(connection, number, "open", name, NOW)
-        connection.close()
 
 
 @pytest.fixture
@@ -265,6 +204,18 @@ def test_incidents_of_a_store_that_cannot_be_read(monitor: Command) -> None:
     answer = monitor("incidents")
     assert (answer.code, answer.err.count("\n")) == (1, 1)
     assert "not a database" in answer.err
+
+
+def test_replay_of_a_pipe(inside: CliRunner, tmp_path: Path) -> None:
+    answer = inside.invoke(main, ["replay", "--json", "-"], input=PAYLOADS[0].read_bytes())
+    assert answer.exit_code == 0, answer.output
+    assert inside.invoke(main, ["replay", "-"], input=b"{").exit_code == 1
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, "/dev/zero"):
+        answer = inside.invoke(main, ["replay", str(path)])
+        assert answer.exit_code == 1
+        assert f"{path}: not a regular file" in answer.stderr
 
 
 def test_rules_are_the_shipped_ones_until_thresholds_say_otherwise(

@@ -217,3 +217,41 @@ def test_a_thousand_ends_in_one_body(story: Story) -> None:
 def test_odd_times_can_be_read_again(story: Story, moment: str) -> None:
     story.take(body_of({**alert("A", "firing"), "startsAt": moment}))
     assert story.alerts[0].starts_at.year in (1, 9999)
+
+
+def test_a_new_emergency_under_a_lingering_warning_begins_a_new_ladder_and_rings(
+    story: Story,
+) -> None:
+    story.fires("HighMemoryUsage", "warning")
+    story.clock.pass_by(hours=1)
+    story.fires("ServiceDown", cause="app")
+    assert story.messages() == [("card", True)], "not sent yet: it rings as it is made"
+    story.c.execute("UPDATE messages SET message_id = '1', delivered = revision")
+    for step in steps.steps(story.c, story.incident.id):
+        if step.action != "rollback":
+            steps.claim_step(story.c, step.id, "x", {}, story.clock.now())
+            steps.end_step(story.c, step.id, "done", "", story.clock.now())
+    story.ends("ServiceDown", cause="app")
+    steps.drop_pending(story.c, story.incident.id, "over", story.clock.now())
+    incidents.set_ladder(story.c, story.incident.id, None)  # as the worker does when it is calm
+    began = story.clock.pass_by(hours=1)
+    assert story.fires("ServiceDown", cause="app") == "join"
+    waiting = [
+        (s.action, (s.due_at - began).total_seconds())
+        for s in steps.steps(story.c, story.incident.id)
+        if s.state == "pending"
+    ]
+    assert waiting == [("restart", 0.0), ("rollback", 120.0), ("person", 600.0)]
+    assert story.messages() == [("card", True), ("call", True)]
+
+
+def test_a_flapping_service_does_not_ring_each_time(story: Story) -> None:
+    story.fires("ServiceDown", cause="app")
+    story.c.execute("UPDATE messages SET message_id = '1', delivered = revision")
+    for _ in range(3):
+        story.ends("ServiceDown", cause="app")
+        steps.drop_pending(story.c, story.incident.id, "over", story.clock.now())
+        story.over()
+        story.clock.pass_by(minutes=4)
+        assert story.fires("ServiceDown", cause="app") == "reopen"
+    assert story.messages() == [("card", True), ("call", True)], "once in FLAP_WINDOW"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import sqlite3
@@ -74,6 +75,39 @@ def test_alone_on_a_machine_it_serves_and_stops_in_phases(product: Product) -> N
     connection.close()
 
 
+MALFORMED = {
+    "no host": b"GET /metrics HTTP/1.1\r\n\r\n",
+    "chunk size": b"POST /alerts HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+    "TLS": bytes.fromhex("16030100c8010000c40303") + bytes(200),
+    "second line": b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n\x16\x03s3cret\r\n\r\n",
+    "long header": b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"s3cret" * 33_000 + b"\r\n\r\n",
+}
+
+
+def test_callers_that_speak_no_http_cost_a_line_each(product: Product) -> None:
+    product.start()
+    for address in (product.metrics_address, product.environment["RECEIVER_LISTEN"]):
+        host, _, port = address.rpartition(":")
+        for sent in MALFORMED.values():
+            with (
+                socket.create_connection((host, int(port)), timeout=20) as caller,
+                contextlib.suppress(ConnectionError),  # it may hang up before all is sent
+            ):
+                caller.sendall(sent)
+                caller.shutdown(socket.SHUT_WR)
+                while caller.recv(65536):
+                    pass
+    assert "sermon_uploader_up 0.0" in product.metrics()
+    assert product.stop() == 0
+    log = product.log()
+    assert "Traceback" not in log
+    assert "s3cret" not in log
+    assert "[error" not in log
+    lines = [line for line in log.splitlines() if "no proper HTTP from 127.0.0.1" in line]
+    assert len(lines) >= len(MALFORMED)
+    assert all("warning" in line and len(line) < 300 for line in lines)
+
+
 def test_after_kill_9_it_starts_with_what_it_had(product: Product) -> None:
     product.start()
     assert product.post(FIRING.read_bytes())[0] == 200
@@ -103,6 +137,11 @@ def test_a_port_in_use(product: Product, setting: str) -> None:
     [
         ({"COOLDOWN": "soon"}, "COOLDOWN='soon'"),
         ({"GITHUB_TOKEN": "s3cret"}, "GITHUB_REPO"),
+        ({"DOCKER_HOST": "ssh://pi"}, "DOCKER_HOST='ssh://pi': allowed: "),
+        (
+            {"RECEIVER_LISTEN": "127.0.0.1:7001", "EXPORTER_LISTEN": "localhost:7001"},
+            "EXPORTER_LISTEN=localhost:7001 is RECEIVER_LISTEN too",
+        ),
         ({"RECEIVER_LISTEN": "0.0.0.0:5001"}, "WEBHOOK_TOKEN and BOARD_TOKEN are needed"),
         ({"DISCORD_WEBHOOK_URL": "https://x.example/s3cret"}, "DISCORD_WEBHOOK_URL=(hidden)"),
         ({"SERMON_MONITOR_CONFIG": "/no/such.conf"}, "/no/such.conf"),

@@ -56,6 +56,17 @@ def test_shipped_rules_are_the_rendering_of_the_defaults() -> None:
     assert render_rules(Thresholds()) == (MONITORING / "alerts.yml").read_text()
 
 
+@pytest.mark.parametrize("number", ["{}", "{}.0", " {} "])
+def test_defaults_written_out_render_as_shipped(number: str) -> None:
+    conf = {
+        name.upper(): number.format(info.default)
+        for name, info in Thresholds.model_fields.items()
+        if isinstance(info.default, int)
+    }
+    assert {"CPU_USAGE_THRESHOLD", "ERROR_THRESHOLD"} <= conf.keys()
+    assert render_rules(read_settings(Thresholds, conf)) == render_rules(Thresholds())
+
+
 def test_thresholds_stand_where_they_belong() -> None:
     conf = {
         "ERROR_THRESHOLD": "7",

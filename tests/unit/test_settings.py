@@ -218,17 +218,34 @@ def test_an_unknown_name_in_the_environment_is_not_ours() -> None:
         ("ERROR_THRESHOLD", "0", "whole number from 1"),
         ("HIGH_ERROR_RATE_THRESHOLD", "10", "a share"),
         ("CPU_USAGE_THRESHOLD", "ninety", "percent"),
-        ("MAX_BODY_BYTES", "12", "1024"),
-        ("MAX_ROLLBACKS_PER_DAY", "many", "integer"),
+        ("MAX_BODY_BYTES", "12", "allowed: a number from 1024 to 67108864"),
+        ("MAX_ROLLBACKS_PER_DAY", "many", "allowed: a whole number from 0 to 100"),
         ("DRY_RUN", "perhaps", "allowed: true or false"),
         ("AUTO_ROLLBACK_ENABLED", "2", "allowed: true or false"),
         ("DISCORD_MENTION", "@everyone", "@here"),
         ("GITHUB_REPO", "no-slash", "OWNER/NAME"),
-        ("ROLLBACK_WORKFLOW", "../x.yml", "match pattern"),
+        ("ROLLBACK_WORKFLOW", "../x.yml", r"allowed: what matches ^[\w.-]+\.ya?ml$"),
         ("DATABASE_URL", "postgres://h/d", "sqlite:///PATH"),
-        ("LOG_FORMAT", "xml", "'text' or 'json'"),
+        ("LOG_FORMAT", "xml", "allowed: 'text' or 'json'"),
         ("LOG_LEVEL", "verbose", "'debug'"),
-        ("CONTACTS", "x" * 1001, "1000 characters"),
+        ("CONTACTS", "x" * 1001, "allowed: up to 1000 characters"),
+        ("DOCKER_HOST", "/var/run/docker.sock", "unix:///ABSOLUTE/PATH"),
+        ("DOCKER_HOST", "unix://run/docker.sock", "unix:///ABSOLUTE/PATH"),
+        ("DOCKER_HOST", "ssh://pi", "tcp://HOST:PORT"),
+        ("DOCKER_HOST", "npipe:////./pipe/docker", "tcp://HOST:PORT"),
+        ("DOCKER_HOST", "tcp://pi", "tcp://HOST:PORT"),
+        ("DOCKER_HOST", "tcp://pi:0", "tcp://HOST:PORT"),
+        ("DOCKER_HOST", "tcp://pi:65536", "tcp://HOST:PORT"),
+        ("APP_SERVICE", " , ", "one or more names"),
+        ("APP_SERVICE", "app,-x", "one or more names"),
+        ("MINIO_SERVICE", "mi/nio", "one or more names"),
+        ("COMPOSE_PROJECT_DIR", "sermon-uploader", "begins with /"),
+        ("BACKUP_DIR", "./backups", "begins with /"),
+        ("CGROUP_ROOT", "sys", "begins with /"),
+        ("PROC_ROOT", "proc", "begins with /"),
+        ("ROOTFS", ".", "begins with /"),
+        ("LOG_DIR", "~/log", "begins with /"),
+        ("STATE_DIR", "state", "begins with /"),
         ("APP_URL", "http://a\nb\x1b[2J", "http://HOST"),
     ],
 )
@@ -255,6 +272,31 @@ def test_a_secret_is_not_shown(name: str, value: str) -> None:
 def test_every_problem_is_told_at_once() -> None:
     found = problems({"COOLDOWN": "x", "APP_URL": "y", "DRY_RUN": "z"})
     assert sorted(line.partition("=")[0] for line in found) == ["APP_URL", "COOLDOWN", "DRY_RUN"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "unix:///run/docker.sock",
+        "tcp://pi:2375",
+        "http://[::1]:2375",
+        "https://docker.example:2376",
+    ],
+)
+def test_hosts_of_docker(host: str) -> None:
+    assert load(None, {"DOCKER_HOST": host}).docker_host == host
+
+
+def test_names_by_comma_or_space() -> None:
+    assert load(None, {"APP_SERVICE": " a, b_1 c.d ,"}).app_service == ("a", "b_1", "c.d")
+
+
+@pytest.mark.parametrize("exporter", ["127.0.0.1:5001", "localhost:5001"])
+def test_both_halves_cannot_listen_at_one_place(exporter: str) -> None:
+    said = problem({"EXPORTER_LISTEN": exporter, "RECEIVER_LISTEN": "127.0.0.1:5001"})
+    assert f"EXPORTER_LISTEN={exporter}" in said
+    assert "RECEIVER_LISTEN" in said
+    load(None, {"EXPORTER_LISTEN": "127.0.0.1:0", "RECEIVER_LISTEN": "127.0.0.1:0"})
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:5001", ":5001", "[::]:5001", "monitor:5001"])

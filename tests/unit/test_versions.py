@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -230,12 +232,12 @@ def test_no_file_is_an_empty_ledger(tmp_path: Path) -> None:
         b"{",
         b"[]",
         b"\xff\xfe",
-        b'{"schema": 2}',
+        b'{"schema": 0}',
         b'{"releases": [{"service": "a"}]}',
         b'{"releases": [{"service":"a","image":"i","image_id":"x","digest":"","tag":"","revision":"",'
         b'"version":"","since":"2026-03-01T10:00:00"}]}',
     ],
-    ids=["empty", "cut off", "a list", "binary", "newer", "incomplete", "no time zone"],
+    ids=["empty", "cut off", "a list", "binary", "older", "incomplete", "no time zone"],
 )
 def test_a_broken_file_is_kept_aside_and_said(tmp_path: Path, content: bytes) -> None:
     said: list[str] = []
@@ -246,6 +248,38 @@ def test_a_broken_file_is_kept_aside_and_said(tmp_path: Path, content: bytes) ->
     assert aside.read_bytes() == content
     assert len(said) == 1
     assert str(aside) in said[0]
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"schema": 2}', b'{"schema": 2, "releases": {"in": "another form"}}']
+)
+def test_what_a_newer_release_wrote_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    file = LedgerFile(tmp_path / "versions.json")
+    file.path.write_bytes(content)
+    for use in (file.load, file.read, lambda: file.update(lambda ledger: ledger)):
+        with pytest.raises(OSError, match="a newer release wrote it: schema 2") as caught:
+            use()
+        assert caught.value.filename == str(file.path)
+    assert file.path.read_bytes() == content
+    assert not list(tmp_path.glob("*.broken-*"))
+
+
+def test_a_file_mended_before_we_had_the_lock_is_not_set_aside(tmp_path: Path) -> None:
+    """Another process holds the lock, replaces the broken file, and lets go."""
+    said: list[str] = []
+    file = LedgerFile(tmp_path / "versions.json", said.append)
+    file.path.write_bytes(b"{")
+    good = proved(Ledger(), "v1", 0)
+    found: list[Ledger] = []
+    lock = (tmp_path / "versions.json.lock").open("w")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        loading = threading.Thread(target=lambda: found.append(file.load()))
+        loading.start()
+        LedgerFile(file.path).save(good)
+    loading.join()
+    assert found == [good]
+    assert said == []
 
 
 def test_reading_changes_nothing(tmp_path: Path) -> None:

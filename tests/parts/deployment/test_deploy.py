@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Never
 
 import pytest
 
-from target.deploy import LOCK_NAME, release_pin
+from target.deploy import LOCK_NAME, execute, release_pin
 from target.deployment import DeployError, Deployment, compose_files, find_deployment
 from target.engine import Engine
+from target.files import replace_text
 from target.lock import exclusive
 from target.plan import BEFORE_ROLLBACK
 from target.roles import app_containers
@@ -18,7 +22,7 @@ from target.versions import (
     known_good_reference,
 )
 from tests.conftest import AppImages, tier_missing
-from tests.parts.deployment.kit import go, ids, plan
+from tests.parts.deployment.kit import SOON, go, ids, plan
 from tests.real.debian import DebianError
 from tests.real.engine import DockerEngine
 from tests.real.images import AppImage, app_image
@@ -90,6 +94,60 @@ def test_a_target_that_is_not_well_is_taken_back(
     assert running.compose_file.read_bytes() == content
     assert client.container(APP).image_id == app_images.v2.id == outcome.image_id
     assert client.container(MINIO).id == before[MINIO]
+
+
+def test_an_error_of_the_disk_after_the_pin_puts_back(
+    running: Project,
+    settings: DeploymentSettings,
+    client: Engine,
+    app_images: AppImages,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, content = ids(client), running.compose_file.read_bytes()
+
+    def full(*_: object) -> Never:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("target.deploy.verify", full)
+    wanted = plan(settings, client, app_images.v1.id)
+    # Words that cannot be written do not get in the way either.
+    outcome = execute(wanted, full, SOON)
+    assert outcome.status == "put_back", outcome
+    assert "No space left" in outcome.words
+    assert running.compose_file.read_bytes() == content
+    assert client.container(APP).image_id == app_images.v2.id
+    assert client.container(MINIO).id == before[MINIO]
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_an_error_while_pinning(
+    running: Project,
+    settings: DeploymentSettings,
+    client: Engine,
+    app_images: AppImages,
+    monkeypatch: pytest.MonkeyPatch,
+    pinned: bool,
+) -> None:
+    """Before the file is replaced nothing was changed; after it (fsync of the folder) it is put back."""
+    before, content = ids(client), running.compose_file.read_bytes()
+    failing = [True]
+
+    def replace(path: Path, text: str) -> None:
+        if not failing or pinned:
+            replace_text(path, text)
+        if failing:
+            failing.clear()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("target.deploy.replace_text", replace)
+    wanted = plan(settings, client, app_images.v1.id)
+    if pinned:
+        assert go(wanted)[0].status == "put_back"
+    else:
+        with pytest.raises(DeployError, match="nothing was changed"):
+            go(wanted)
+    assert running.compose_file.read_bytes() == content
+    assert ids(client) == before
 
 
 def test_putting_back_finds_the_image_though_its_tag_has_moved(
