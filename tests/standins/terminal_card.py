@@ -239,8 +239,9 @@ _DRAWN: dict[str, Callable[[re.Match[str], datetime], Text]] = {
         moment(int(found["time"]), found["style"] or "f", now), style="on grey19"
     ),
     "mention": lambda found, _now: Text(found["mention"], style="bold rgb(88,101,242)"),
-    "link": lambda found, _now: Text.assemble(
-        (visible(found["label"]), "underline"), f" ({visible(found['link'])})"
+    # As on Discord only the words are seen; a terminal that can opens the address on a click.
+    "link": lambda found, _now: Text(
+        visible(found["label"]), style=Style(underline=True, link=visible(found["link"]))
     ),
     "escaped": lambda found, _now: Text(found["escaped"]),
 }

@@ -47,7 +47,7 @@ def shown(edited: bool) -> str:
 
 @pytest.mark.parametrize(
     "text",
-    ["@role 3", "down ␛[31m", "▌ ServiceDown", "log *line*", "book (https://b/) *", "▌ A", "• 3"],
+    ["@role 3", "down ␛[31m", "▌ ServiceDown", "log *line*", "book *", "▌ A", "• 3"],
 )
 def test_the_card_shows(text: str) -> None:
     assert text in shown(edited=False)
