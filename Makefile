@@ -22,7 +22,7 @@ run: $(VENV)/.run ## start exporter and receiver on loopback; actions stay dry u
 
 test: lint ## everything: lint, then all tests on real parts (as root, Debian packages are installed)
 	@$(BIN)/python -m tests.real
-	@$(BIN)/python -m pytest -p no:cacheprovider -n 4 --dist loadfile --durations=10 $(ARGS)
+	@$(BIN)/python -m pytest -p no:cacheprovider -n 4 --dist loadfile --no-loadscope-reorder --durations=10 $(ARGS)
 
 demo: $(VENV)/.dev ## the story on a real Docker Engine, Prometheus and Alertmanager; ARGS are passed on
 	@$(BIN)/python -m tests.demo $(ARGS)
