@@ -53,7 +53,10 @@ def _how_it_ended(history: History, seen: Confirmation) -> str:
 
 def _last_of_ladder(history: History) -> Step | None:
     """What was done last since the ladder began: an earlier cure cured something else."""
-    began = history.incident.ladder_at or history.incident.opened_at
+    incident = history.incident
+    began = incident.ladder_at or incident.opened_at
+    if incident.ladder_at is None and incident.reopened:
+        return None  # what came back are mere warnings; the steps were for what had been before
     ran = [
         step
         for step in history.steps

@@ -87,7 +87,8 @@ def _begin(
         now=now,
     )
     incidents.worsen(c, incident_id, alert.severity)
-    incidents.set_check(c, incident_id, None)
+    if decision.row and decision.row.steps:
+        incidents.set_check(c, incident_id, None)  # the ladder goes on, nothing ends now
     if decision.ladder_at:
         incidents.set_ladder(c, incident_id, decision.ladder_at)
     for planned in decision.steps:

@@ -18,7 +18,6 @@ import structlog
 from receiver import gates
 from receiver.actions import Action, Progress
 from receiver.clock import Clock
-from receiver.clock_watch import ClockWatch
 from receiver.ending import judge_end
 from receiver.metrics import Metrics
 from receiver.records import Step
@@ -55,7 +54,6 @@ class Worker:
         self._metrics = metrics
         self._clock = clock
         self._notifier = notifier
-        self._watch = ClockWatch(clock)
         self._wake = asyncio.Event()
         self._stopping = False
         self.told = asyncio.Event()
@@ -81,9 +79,6 @@ class Worker:
                 await self._sleep_at_most(LONGEST_SLEEP)
 
     async def _round(self) -> None:
-        if jump := self._watch.jumped():
-            log.warning("the clock was set; what is to come is moved with it", seconds=round(jump))
-            await self._database.run(lambda c: steps.shift_times(c, jump))
         for incident_id in await self._database.run(lambda c: steps.due(c, self._clock.now())):
             if self._stopping:
                 return
@@ -190,6 +185,8 @@ class Worker:
             self.told.set()
 
     async def _begin(self, step: Step, history: History) -> None:
+        if self._stopping:
+            return  # still pending, and judged anew after the next start
         action = self._actions[step.action]
         now = self._clock.now()
         try:
@@ -227,7 +224,8 @@ class Worker:
         while True:
             progress = await self._actions[step.action].advance(step, history, self._clock.now())
             following = await self._remember(step, progress)
-            if following is None or self._stopping:
+            # What is cleared for the send is sent: nobody could tell later that it was not.
+            if following is None or (self._stopping and following.phase != "dispatching"):
                 return
             step = following
 

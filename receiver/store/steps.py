@@ -149,16 +149,3 @@ def next_due(c: Connection) -> datetime | None:
         " UNION ALL SELECT min(check_at) FROM incidents WHERE state = 'open')"
     ).fetchone()
     return rows.to_at(row[0])
-
-
-def shift_times(c: Connection, seconds: float) -> None:
-    """The clock was set: everything that is still to come keeps its distance from now."""
-    c.execute(
-        "UPDATE steps SET due_at = due_at + ? WHERE state IN ('pending', 'running')", (seconds,)
-    )
-    c.execute(
-        "UPDATE incidents SET check_at = check_at + :by, ladder_at = ladder_at + :by"
-        " WHERE state = 'open'",
-        {"by": seconds},
-    )
-    c.execute("UPDATE messages SET due_at = due_at + ? WHERE revision > delivered", (seconds,))

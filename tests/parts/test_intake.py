@@ -255,3 +255,13 @@ def test_a_flapping_service_does_not_ring_each_time(story: Story) -> None:
         story.clock.pass_by(minutes=4)
         assert story.fires("ServiceDown", cause="app") == "reopen"
     assert story.messages() == [("card", True), ("call", True)], "once in FLAP_WINDOW"
+
+
+def test_a_warning_that_joins_does_not_stop_the_look_at_the_end(story: Story) -> None:
+    story.fires("ServiceDown", cause="app")
+    now = story.clock.pass_by(minutes=1)
+    story.ends("ServiceDown", cause="app")
+    story.fires("HighMemoryUsage", "warning")
+    assert story.incident.check_at == now
+    story.fires("HighErrorRate")
+    assert story.incident.check_at is None

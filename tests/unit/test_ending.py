@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -72,3 +73,10 @@ def test_how_it_ended_is_told_from_what_this_ladder_did(steps: list[Step], words
     ending = judge_end(history([alert("A", firing=False)], *steps), (), WELL)
     assert words in ending.words
     assert "HTTP 200" in ending.words
+
+
+def test_what_comes_back_as_a_mere_warning_was_not_cured_by_an_old_step() -> None:
+    old = step("rollback", "done", target={"title": "v1"})
+    back = history([alert("HighMemoryUsage", firing=False)], old)
+    back = replace(back, incident=replace(back.incident, ladder_at=None, reopened=1))
+    assert "without a step of ours" in judge_end(back, (), WELL).words
