@@ -49,7 +49,7 @@ _HEALTH = (
     "import os, urllib.request as r; "
     "minio = os.environ['ROLE'] == 'minio'; "
     "r.urlopen('http://127.0.0.1:' + (os.environ['MINIO_PORT'] + '/minio/health/live' if minio "
-    "else os.environ['APP_PORT'] + '/api/health'), timeout=2)"
+    "else os.environ['APP_PORT'] + '/api/health'), timeout=10)"
 )
 
 
@@ -126,6 +126,6 @@ def _dockerfile(base: str, behaviour: str) -> str:
     return f"""FROM {base}
 COPY app.py /app.py
 ENV BEHAVIOUR={behaviour} ROLE=app APP_PORT={APP_PORT} MINIO_PORT={MINIO_PORT}
-HEALTHCHECK --interval=1s --timeout=2s --retries=2 CMD [{health}]
+HEALTHCHECK --interval=1s --timeout=15s --retries=2 CMD [{health}]
 CMD ["python", "/app.py"]
 """
