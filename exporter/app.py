@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Callable, Sequence
 
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Metric, disable_created_metrics
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as PLAIN
-from prometheus_client.exposition import choose_encoder, generate_latest, gzip_accepted
+from prometheus_client import CollectorRegistry, disable_created_metrics
+from prometheus_client.exposition import gzip_accepted
 
 from exporter.collectors import COLLECTORS
 from exporter.collectors.process import ProcessesOwnCollector
 from exporter.context import Context
+from exporter.exposition import render
 from exporter.scrape import Collector, Scraper, scrape_seconds
 from exporter.settings import ExporterSettings
 from target.discovery import Discovery
@@ -60,7 +59,7 @@ class Exporter:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
-        await self._scraper.close()
+        self._scraper.close()
 
     def application(self) -> web.Application:
         application = web.Application()
@@ -71,8 +70,8 @@ class Exporter:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         seconds = scrape_seconds(request.headers.get("X-Prometheus-Scrape-Timeout-Seconds"))
-        families = await self._scraper.scrape(seconds)
-        body, content_type = render(families, request.headers.get("Accept", ""))
+        samples = await self._scraper.scrape(seconds)
+        body, content_type = render(samples, request.headers.get("Accept", ""))
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if gzip_accepted(request.headers.get("Accept-Encoding", "")):
             body = gzip.compress(body, GZIP_LEVEL)
@@ -84,31 +83,6 @@ class Exporter:
 
     async def _landing(self, _request: web.Request) -> web.Response:
         return web.Response(text=_LANDING, content_type="text/html")
-
-
-class _Gathered:
-    """Collected families, as an encoder of prometheus_client wants them."""
-
-    def __init__(self, families: Sequence[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Sequence[Metric]:
-        return self._families
-
-
-def render(families: Sequence[Metric], accept: str) -> tuple[bytes, str]:
-    """The exposition and its content type: OpenMetrics when asked for, else text format 0.0.4.
-
-    A family without samples is left out: it says nothing.
-    """
-    encode: Callable[..., bytes] = generate_latest
-    content_type = PLAIN
-    if "application/openmetrics-text" in accept:
-        try:
-            encode, content_type = choose_encoder(accept)
-        except (ValueError, TypeError):  # a version that is no number: plain text serves all
-            log.debug("accept header not understood", accept=accept[:200])
-    return encode(_Gathered([one for one in families if one.samples])), content_type
 
 
 async def keep_running(collector: Collector, pause_seconds: float = 5.0) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
+import threading
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.procfs import Mount, parse_mounts
-from target.blocking import BlockedError, Blocking
 
 STATVFS_SECONDS = 1.0
 
@@ -69,7 +70,7 @@ class Filesystems:
     def __init__(self, proc_root: Path, rootfs: Path) -> None:
         self._proc_root = proc_root
         self._rootfs = rootfs
-        self._calls: dict[str, Blocking[os.statvfs_result]] = {}
+        self._asked: dict[str, _Question] = {}
 
     def mounts(self) -> list[Mount]:
         """The host's mounts; where init's may not be read, those below ROOTFS that we see. Raises OSError."""
@@ -79,28 +80,43 @@ class Filesystems:
             own = parse_mounts(Path("/proc/self/mounts").read_bytes())
             return storage(own, str(self._rootfs))
 
-    async def ask(self, mounts: Sequence[Mount]) -> list[Filesystem]:
+    def ask(self, mounts: Sequence[Mount]) -> list[Filesystem]:
         """How full each is; one that does not answer within STATVFS_SECONDS is said to have failed."""
-        points = {mount.mountpoint for mount in mounts}
-        self._calls = {
-            point: self._calls.get(point) or Blocking(f"statvfs of {point}") for point in points
-        } | {point: call for point, call in self._calls.items() if call.stuck}
-        return list(await asyncio.gather(*(self._ask(mount) for mount in mounts)))
+        root = str(self._rootfs).rstrip("/")
+        stuck = {path: one for path, one in self._asked.items() if not one.answered.is_set()}
+        paths = {root + mount.mountpoint for mount in mounts}
+        self._asked = {path: stuck.get(path) or _Question(path) for path in paths} | stuck
+        until = time.monotonic() + STATVFS_SECONDS
+        for path in paths - stuck.keys():
+            self._asked[path].answered.wait(max(0.0, until - time.monotonic()))
+        return [_filesystem(mount, self._asked[root + mount.mountpoint].answer) for mount in mounts]
 
-    async def _ask(self, mount: Mount) -> Filesystem:
-        path = str(self._rootfs).rstrip("/") + mount.mountpoint
-        try:
-            answer = await self._calls[mount.mountpoint].run(
-                lambda: os.statvfs(path), STATVFS_SECONDS
-            )
-        except (OSError, BlockedError):
-            return Filesystem(mount)
-        unit = answer.f_frsize or answer.f_bsize
-        return Filesystem(
-            mount,
-            size=answer.f_blocks * unit,
-            free=answer.f_bfree * unit,
-            avail=answer.f_bavail * unit,
-            files=answer.f_files,
-            files_free=answer.f_ffree,
-        )
+
+class _Question:
+    """One statvfs, in a daemon thread: on a dead mount it never comes back."""
+
+    def __init__(self, path: str) -> None:
+        self.answer: os.statvfs_result | None = None
+        self.answered = threading.Event()
+        threading.Thread(
+            target=self._ask, args=[path], name=f"statvfs of {path}", daemon=True
+        ).start()
+
+    def _ask(self, path: str) -> None:
+        with suppress(OSError):  # a mount without an answer says so by device_error
+            self.answer = os.statvfs(path)
+        self.answered.set()
+
+
+def _filesystem(mount: Mount, answer: os.statvfs_result | None) -> Filesystem:
+    if answer is None:
+        return Filesystem(mount)
+    unit = answer.f_frsize or answer.f_bsize
+    return Filesystem(
+        mount,
+        size=answer.f_blocks * unit,
+        free=answer.f_bfree * unit,
+        avail=answer.f_bavail * unit,
+        files=answer.f_files,
+        files_free=answer.f_ffree,
+    )

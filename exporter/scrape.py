@@ -5,41 +5,65 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
-from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
+
+from exporter.exposition import Family, Samples, number
+from exporter.lane import Lane
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
 """Prometheus' own default, for a scrape that does not say its timeout."""
+STALL_SECONDS = 1.0
+"""After so long the collectors behind the one that is reading are read by another thread."""
 _LONGEST_SECONDS = 120.0
+_DURATION = Family(
+    "sermon_monitor_collector_duration_seconds",
+    "gauge",
+    "How long the collector took in this scrape; while it is stuck, for how long it has been.",
+)
+_SUCCESS = Family(
+    "sermon_monitor_collector_success",
+    "gauge",
+    "Whether the collector could tell all it should (1) or not (0).",
+)
 
 log = structlog.get_logger(__name__)
+
+Reading = Callable[[], Sequence[Samples]]
 
 
 class CollectorError(Exception):
     """What a collector says when it cannot know all it should. ``partial`` is what it knows all the same."""
 
-    def __init__(self, words: str, partial: Sequence[Metric] = ()) -> None:
+    def __init__(self, words: str, partial: Sequence[Samples] = ()) -> None:
         super().__init__(words)
         self.partial = tuple(partial)
 
 
 class Collector(Protocol):
-    """A part of the exposition. ``name`` is its file and its label."""
+    """A part of the exposition. ``name`` is its file and its label.
+
+    A scrape takes two steps. ``begin`` runs in the event loop: it takes what the loop owns, and never
+    blocks. The reading it returns runs in a thread of the scrape: it may read files, and touches
+    nothing that the loop changes. Either raises CollectorError.
+    """
 
     name: str
 
-    async def collect(self) -> Sequence[Metric]:
-        """The families as they are now; never blocks the event loop. Raises CollectorError."""
-        ...
+    def begin(self) -> Reading: ...
 
     async def run(self) -> None:
         """Its work in the background; returns at once where there is none."""
         ...
+
+
+def known(samples: Sequence[Samples]) -> Reading:
+    """The reading of a collector that has nothing to read: all it tells is in the event loop."""
+    return lambda: samples
 
 
 def scrape_seconds(header: str | None) -> float:
@@ -54,76 +78,142 @@ def scrape_seconds(header: str | None) -> float:
     return asked - min(0.5, asked * 0.2)
 
 
-@dataclass
 class _Run:
-    """One call of a collector; ``given_up`` once a scrape has left without it."""
+    """One collector in one scrape; ``given_up`` once a scrape has left without it."""
 
-    began: float
-    ended: float | None = None
-    given_up: bool = False
-    task: asyncio.Task[Sequence[Metric]] = field(init=False)
+    def __init__(self, collector: Collector) -> None:
+        self.name = collector.name
+        self.given_up = False
+        self.ended = False
+        self.seconds = 0.0
+        self.samples: Sequence[Samples] = ()
+        self.problem = ""
+        self._collector = collector
+        self._reading: Reading = known(())
+        self._since = time.monotonic()
 
-    async def time(self, collector: Collector) -> Sequence[Metric]:
-        self.began = time.monotonic()
+    @property
+    def seconds_so_far(self) -> float:
+        return self.seconds if self.ended else time.monotonic() - self._since
+
+    def begin(self) -> None:
+        """In the event loop."""
         try:
-            return await collector.collect()
-        finally:
-            self.ended = time.monotonic()
+            self._reading = self._collector.begin()
+        except Exception as error:  # noqa: BLE001 - told by _fail: one collector never fails a scrape
+            self._fail(error)
+        else:
+            self.seconds = time.monotonic() - self._since
+
+    def read(self) -> None:
+        """In a scrape's thread."""
+        self._since = time.monotonic() - self.seconds
+        try:
+            self.samples = self._reading()
+        except Exception as error:  # noqa: BLE001 - told by _fail
+            self._fail(error)
+        else:
+            self._end()
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, CollectorError):
+            self.samples, self.problem = error.partial, str(error)
+        else:
+            log.error("collector has a defect", collector=self.name, exc_info=error)
+            self.problem = f"{type(error).__name__}: {error}"
+        self._end()
+
+    def _end(self) -> None:
+        self.seconds = time.monotonic() - self._since
+        self.ended = True
+
+
+class _Scrape:
+    """All collectors, once. Those that are stuck since an earlier scrape are not asked."""
+
+    def __init__(self, runs: Sequence[_Run]) -> None:
+        self.runs = runs
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked = tuple(run for run in runs if not run.given_up)
+        for run in self._asked:
+            run.begin()
+        self._waiting = deque(run for run in self._asked if not run.ended)
+        self._loop = asyncio.get_running_loop()
+
+    def read(self) -> None:
+        """In a lane: read what waits. Two lanes may do so at once, when the first is stuck."""
+        with suppress(IndexError):  # the other lane took the last
+            while self._waiting:
+                self._waiting.popleft().read()
+        with suppress(RuntimeError):  # the loop has been closed meanwhile: nobody waits
+            self._loop.call_soon_threadsafe(self._look)
+
+    def _look(self) -> None:
+        if not self.done.done() and all(run.ended for run in self._asked):
+            self.done.set_result(None)
 
 
 class Scraper:
-    """Runs the collectors. Two scrapes at the same time share one run of each."""
+    """Runs the collectors. Two scrapes at the same time share one."""
 
     def __init__(self, collectors: Sequence[Collector]) -> None:
         self._collectors = tuple(collectors)
-        self._runs: dict[str, _Run] = {}
+        self._lane = Lane("scrape")
+        self._scrape: _Scrape | None = None
+        self._stuck: dict[str, _Run] = {}
         self._failing: dict[str, str] = {}
 
-    async def scrape(self, deadline_seconds: float) -> list[Metric]:
+    async def scrape(self, deadline_seconds: float) -> list[Samples]:
         """All families, and for each collector how long it took and whether it succeeded."""
-        runs = {one.name: self._start(one) for one in self._collectors}
-        hopeless = {name for name, run in runs.items() if run.given_up}
-        waited = [run.task for name, run in runs.items() if name not in hopeless]
-        if waited:
-            await asyncio.wait(waited, timeout=deadline_seconds)
-        return self._gather(runs, hopeless)
+        scrape = self._scrape
+        if scrape is None or scrape.done.done():
+            scrape = self._scrape = _Scrape([self._run(one) for one in self._collectors])
+            self._lane.do(scrape.read)
+        stall = min(STALL_SECONDS, deadline_seconds / 2)
+        if not await _wait(scrape.done, stall):
+            self._lane.close()
+            self._lane = Lane("scrape")
+            self._lane.do(scrape.read)
+            if not await _wait(scrape.done, deadline_seconds - stall):
+                self._give_up(scrape)
+        return self._gather(scrape)
 
-    async def close(self) -> None:
-        """Cancel what still runs."""
-        tasks = [run.task for run in self._runs.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def close(self) -> None:
+        """End the thread."""
+        self._lane.close()
 
-    def _start(self, collector: Collector) -> _Run:
-        """A run under way is joined; one that is stuck is left alone and not started a second time."""
-        run = self._runs.get(collector.name)
-        if run is None or run.task.done():
-            run = _Run(began=time.monotonic())
-            run.task = asyncio.create_task(run.time(collector))
-            run.task.add_done_callback(_take_note)
-            self._runs[collector.name] = run
-        return run
+    def _run(self, collector: Collector) -> _Run:
+        """One that is stuck is left alone and not started a second time."""
+        stuck = self._stuck.get(collector.name)
+        if stuck is not None and not stuck.ended:
+            return stuck
+        self._stuck.pop(collector.name, None)
+        return _Run(collector)
 
-    def _gather(self, runs: Mapping[str, _Run], hopeless: set[str]) -> list[Metric]:
-        duration = GaugeMetricFamily(
-            "sermon_monitor_collector_duration_seconds",
-            "How long the collector took in this scrape; while it is stuck, for how long it has been.",
-            labels=["collector"],
-        )
-        success = GaugeMetricFamily(
-            "sermon_monitor_collector_success",
-            "Whether the collector could tell all it should (1) or not (0).",
-            labels=["collector"],
-        )
-        families: list[Metric] = [duration, success]
-        for name, run in runs.items():
-            collected, problem = _late(run) if name in hopeless else _outcome(run)
-            self._note(name, problem)
-            families.extend(collected)
-            duration.add_metric([name], (run.ended or time.monotonic()) - run.began)
-            success.add_metric([name], 0.0 if problem else 1.0)
-        return families
+    def _give_up(self, scrape: _Scrape) -> None:
+        """What ends after its scrape has left is too old to be told."""
+        for run in scrape.runs:
+            if not run.ended:
+                run.given_up = True
+                self._stuck[run.name] = run
+        if self._scrape is scrape:
+            self._scrape = None
+
+    def _gather(self, scrape: _Scrape) -> list[Samples]:
+        samples: list[Samples] = []
+        durations, successes = [], []
+        for run in scrape.runs:
+            late = run.given_up or not run.ended
+            seconds = run.seconds_so_far
+            problem = f"no answer for {seconds:.1f} s" if late else run.problem
+            self._note(run.name, problem)
+            if not late:
+                samples.extend(run.samples)
+            durations.append(_DURATION.series(collector=run.name) + number(round(seconds, 6)))
+            successes.append(_SUCCESS.series(collector=run.name) + (b"0" if problem else b"1"))
+        for family, lines in ((_DURATION, durations), (_SUCCESS, successes)):
+            samples.append(Samples(family, b"".join(line + b"\n" for line in lines)))
+        return samples
 
     def _note(self, name: str, problem: str) -> None:
         """Log a change for the worse or the better once, not every fifteen seconds."""
@@ -135,28 +225,6 @@ class Scraper:
         self._failing[name] = problem
 
 
-def _take_note(task: asyncio.Task[Sequence[Metric]]) -> None:
-    """The outcome of a run that every scrape has left is taken note of all the same."""
-    if not task.cancelled():
-        task.exception()
-
-
-def _outcome(run: _Run) -> tuple[Sequence[Metric], str]:
-    """The families of a run and what is wrong with it in words, empty when nothing is."""
-    if not run.task.done():
-        return _late(run)
-    if run.task.cancelled():
-        return (), "cancelled"
-    error = run.task.exception()
-    if error is None:
-        return run.task.result(), ""
-    if isinstance(error, CollectorError):
-        return error.partial, str(error)
-    log.error("collector has a defect", exc_info=error)
-    return (), f"{type(error).__name__}: {error}"
-
-
-def _late(run: _Run) -> tuple[Sequence[Metric], str]:
-    """What comes after its scrape has left is too old to be told."""
-    run.given_up = True
-    return (), f"no answer for {time.monotonic() - run.began:.1f} s"
+async def _wait(future: asyncio.Future[None], seconds: float) -> bool:
+    await asyncio.wait({future}, timeout=seconds)
+    return future.done()

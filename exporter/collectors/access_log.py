@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
 from exporter.access_log import parse_line
 from exporter.context import Context
+from exporter.exposition import from_metrics
 from exporter.log_follower import LogFollower
 from exporter.log_lines import Line
-from exporter.scrape import CollectorError
+from exporter.scrape import CollectorError, Reading, known
 from exporter.traffic import Traffic
 from target.engine import Container
 from target.roles import app_containers
@@ -31,20 +31,20 @@ class AccessLogCollector:
     async def run(self) -> None:
         await self._follower.run()
 
-    async def collect(self) -> Sequence[Metric]:
+    def begin(self) -> Reading:
         """The counters; with a failure where a log cannot be read, for then they stand still."""
         streams = GaugeMetricFamily(
             "sermon_monitor_log_streams",
             "Logs of application containers that are open for reading.",
             value=sum(one.open for one in self._follower.followed),
         )
-        families = [*self._traffic.families(), streams]
+        samples = from_metrics([*self._traffic.families(), streams])
         if not self._discovery.connected:
-            raise CollectorError(f"no log can be read: {self._discovery.error}", families)
+            raise CollectorError(f"no log can be read: {self._discovery.error}", samples)
         problems = [one.problem for one in self._follower.followed if one.problem]
         if problems:
-            raise CollectorError(problems[0], families)
-        return families
+            raise CollectorError(problems[0], samples)
+        return known(samples)
 
     def _choose(self) -> Sequence[Container]:
         chosen = app_containers(self._discovery.watched(), self._settings)

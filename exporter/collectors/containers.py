@@ -13,14 +13,13 @@ from prometheus_client.core import GaugeMetricFamily
 from exporter.cgroups import REASONS, CgroupError, Cgroups, Usage
 from exporter.container_families import Families
 from exporter.context import Context
+from exporter.exposition import Samples, from_metrics
 from exporter.procfs import parse_net_dev
 from exporter.restarts import Restarts
-from exporter.scrape import CollectorError
-from target.blocking import BlockedError, Blocking
+from exporter.scrape import CollectorError, Reading
 from target.engine import Container
 from target.engine_stream import Event
 
-READ_SECONDS = 5.0
 _NOT_COUNTED = ("lo", "veth", "docker", "nerdctl")
 """Interfaces that cAdvisor leaves out, by their beginning."""
 
@@ -38,7 +37,6 @@ class ContainersCollector:
         self._proc = settings.proc_root
         self._cgroups = Cgroups(settings.cgroup_root, settings.proc_root)
         self._restarts = Restarts()
-        self._reading: Blocking[list[Metric]] = Blocking("containers")
         self._paths: dict[str, str] = {}
         self._refused: set[str] = set()
         context.discovery.on_event(self._event)
@@ -55,17 +53,14 @@ class ContainersCollector:
         if event.action == "oom":
             self._restarts.killed(event.container_id)
 
-    async def collect(self) -> Sequence[Metric]:
+    def begin(self) -> Reading:
         """Nothing of a container is said while the Engine cannot be asked: it may be long gone."""
         if not self._discovery.connected:
-            raise CollectorError(self._discovery.error, [self._controller()])
+            raise CollectorError(self._discovery.error, from_metrics([self._controller()]))
         watched = self._discovery.watched()
-        try:
-            return await self._reading.run(lambda: self._read(watched), READ_SECONDS)
-        except BlockedError as error:
-            raise CollectorError(str(error)) from error
+        return lambda: self._read(watched)
 
-    def _read(self, watched: Sequence[Container]) -> list[Metric]:
+    def _read(self, watched: Sequence[Container]) -> list[Samples]:
         families = Families()
         unreadable = dict.fromkeys(REASONS, 0)
         for container in watched:
@@ -79,7 +74,7 @@ class ContainersCollector:
                     self._say(container, error)
             self._add(families, container, usage)
         self._paths = {one.id: self._paths[one.id] for one in watched if one.id in self._paths}
-        return [*families.all(), self._controller(), _unreadable(unreadable)]
+        return from_metrics([*families.all(), self._controller(), _unreadable(unreadable)])
 
     def _add(self, families: Families, container: Container, usage: Usage | None) -> None:
         path = self._paths.get(container.id, f"/docker/{container.id}")

@@ -12,6 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from exporter.context import Context
+from exporter.exposition import Samples, from_metrics
 from exporter.filesystems import Filesystem, Filesystems
 from exporter.procfs import (
     DISK_FIELDS,
@@ -24,10 +25,8 @@ from exporter.procfs import (
     parse_meminfo,
     parse_net_dev,
 )
-from exporter.scrape import CollectorError
-from target.blocking import BlockedError, Blocking
+from exporter.scrape import CollectorError, Reading
 
-READ_SECONDS = 5.0
 Part = Callable[[], Iterable[Metric]]
 
 
@@ -40,24 +39,16 @@ class HostCollector:
         self._proc = context.settings.proc_root
         self._rootfs = context.settings.rootfs
         self._filesystems = Filesystems(self._proc, self._rootfs)
-        self._reading: Blocking[tuple[list[Metric], list[Mount], list[str]]] = Blocking("host")
         psutil.PROCFS_PATH = str(self._proc)
 
     async def run(self) -> None:
         return None
 
-    async def collect(self) -> Sequence[Metric]:
-        """What can be read; a file that cannot is a failure beside the rest."""
-        try:
-            families, mounts, problems = await self._reading.run(self._read, READ_SECONDS)
-        except BlockedError as error:
-            raise CollectorError(str(error)) from error
-        families += filesystem_families(await self._filesystems.ask(mounts))
-        if problems:
-            raise CollectorError("; ".join(problems), families)
-        return families
+    def begin(self) -> Reading:
+        return self._read
 
-    def _read(self) -> tuple[list[Metric], list[Mount], list[str]]:
+    def _read(self) -> Sequence[Samples]:
+        """What can be read; a file that cannot is a failure beside the rest."""
         families: list[Metric] = []
         problems: list[str] = []
         mounts: list[Mount] = []
@@ -75,7 +66,10 @@ class HostCollector:
                 families.extend(part())
             except (OSError, ValueError, RuntimeError) as error:
                 problems.append(f"{type(error).__name__}: {error}"[:200])
-        return families, mounts, problems
+        families += filesystem_families(self._filesystems.ask(mounts))
+        if problems:
+            raise CollectorError("; ".join(problems), from_metrics(families))
+        return from_metrics(families)
 
     def _mounts(self, found: list[Mount]) -> Iterable[Metric]:
         """They are asked later, each in a thread of its own."""

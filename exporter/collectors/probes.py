@@ -13,7 +13,8 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from exporter.context import Context
-from exporter.scrape import CollectorError
+from exporter.exposition import from_metrics
+from exporter.scrape import CollectorError, Reading, known
 from target.probe import REASONS, ProbeResult, probe
 
 MINIO_CLUSTER_PATH = "/minio/health/cluster"
@@ -80,16 +81,16 @@ class ProbesCollector:
             due = max(due + self._interval, loop.time())
             await asyncio.sleep(due - loop.time())
 
-    async def collect(self) -> Sequence[Metric]:
+    def begin(self) -> Reading:
         """The last answers. One that is too old is left out and said: its loop is dead or starved."""
         oldest = time.monotonic() - (2 * self._interval + self._timeout)
         stale = [one for one in self.components if max(one.answered_at, self.began) < oldest]
         fresh = [one for one in self.components if one.last is not None and one not in stale]
-        families = [*_states(fresh), *_counts(self.components, fresh)]
+        samples = from_metrics([*_states(fresh), *_counts(self.components, fresh)])
         if stale:
             names = ", ".join(one.name for one in stale)
-            raise CollectorError(f"no probe has ended lately: {names}", families)
-        return families
+            raise CollectorError(f"no probe has ended lately: {names}", samples)
+        return known(samples)
 
 
 def _states(fresh: Sequence[Component]) -> Sequence[Metric]:

@@ -8,16 +8,13 @@ from importlib.metadata import PackageNotFoundError, version
 from prometheus_client import (
     CollectorRegistry,
     GCCollector,
-    Metric,
     PlatformCollector,
     ProcessCollector,
 )
 from prometheus_client.core import GaugeMetricFamily
 
-from exporter.scrape import CollectorError
-from target.blocking import BlockedError, Blocking
-
-READ_SECONDS = 5.0
+from exporter.exposition import Samples, from_metrics
+from exporter.scrape import Reading
 
 
 class ProcessesOwnCollector:
@@ -27,7 +24,6 @@ class ProcessesOwnCollector:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._reading: Blocking[list[Metric]] = Blocking("process")
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
@@ -35,17 +31,16 @@ class ProcessesOwnCollector:
     async def run(self) -> None:
         return None
 
-    async def collect(self) -> Sequence[Metric]:
+    def begin(self) -> Reading:
+        # Read in the thread: what others registered may read files or a database.
+        return self._read
+
+    def _read(self) -> Sequence[Samples]:
         info = GaugeMetricFamily(
             "sermon_monitor_build_info", "The version of Sermon Monitor.", labels=["version"]
         )
         info.add_metric([own_version()], 1)
-        try:
-            # In a thread: what others registered may read files or a database.
-            own = await self._reading.run(lambda: list(self._registry.collect()), READ_SECONDS)
-        except BlockedError as error:
-            raise CollectorError(str(error), [info]) from error
-        return [info, *own]
+        return from_metrics([info, *self._registry.collect()])
 
 
 def own_version() -> str:

@@ -10,15 +10,14 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from exporter.context import Context
-from exporter.scrape import CollectorError
-from target.blocking import BlockedError, Blocking
+from exporter.exposition import Samples, from_metrics
+from exporter.scrape import CollectorError, Reading
 from target.engine import Container, EngineError, Image
 from target.roles import app_containers
 from target.version_keeper import LedgerFile
 from target.versions import Ledger, deployments
 
 LEDGER_FILE = "versions.json"
-READ_SECONDS = 5.0
 
 
 class VersionsCollector:
@@ -36,29 +35,21 @@ class VersionsCollector:
         self._services = set(context.settings.app_service)
         """Those of the ledger that are the application: by its settings, and by what its containers are called."""
         self._signature: object = None
-        self._reading: Blocking[tuple[list[Metric], list[str]]] = Blocking("versions")
 
     async def run(self) -> None:
         return None
 
-    async def collect(self) -> Sequence[Metric]:
+    def begin(self) -> Reading:
         """Each of the three alone: what one cannot tell does not silence the others."""
         apps = app_containers(self._discovery.watched(), self._settings)
         running = [one for one in apps if one.running] if self._discovery.connected else []
         self._services |= {one.service for one in apps}
-        try:
-            families, problems = await self._reading.run(lambda: self._read(running), READ_SECONDS)
-        except BlockedError as error:
-            raise CollectorError(str(error)) from error
-        if not self._discovery.connected:
-            problems.append(f"the running version is not known: {self._discovery.error}")
-        if problems:
-            raise CollectorError("; ".join(problems), families)
-        return families
+        problem = "" if self._discovery.connected else self._discovery.error
+        return lambda: self._read(running, problem)
 
-    def _read(self, running: Sequence[Container]) -> tuple[list[Metric], list[str]]:
+    def _read(self, running: Sequence[Container], unknown: str) -> Sequence[Samples]:
         families: list[Metric] = []
-        problems: list[str] = []
+        problems = [f"the running version is not known: {unknown}"] if unknown else []
         parts: tuple[Callable[[], list[Metric]], ...] = (
             lambda: [self._build_info(running)],
             self._deployments,
@@ -69,7 +60,9 @@ class VersionsCollector:
                 families.extend(part())
             except (EngineError, OSError, ValueError) as error:
                 problems.append(str(error))
-        return families, problems
+        if problems:
+            raise CollectorError("; ".join(problems), from_metrics(families))
+        return from_metrics(families)
 
     def _build_info(self, running: Sequence[Container]) -> Metric:
         self._images = {

@@ -53,7 +53,7 @@ def ends(product: Product, *arguments: str) -> tuple[int, list[str]]:
 def test_alone_on_a_machine_it_serves_and_stops_in_phases(product: Product) -> None:
     product.start()
     metrics = product.metrics()
-    assert "sermon_uploader_up 0.0" in metrics
+    assert "sermon_uploader_up 0\n" in metrics
     assert 'sermon_monitor_incidents_open{severity="critical"} 0.0' in metrics
     assert product.post(FIRING.read_bytes())[0] == 200
     assert len(product.incidents()) == 1
@@ -97,7 +97,7 @@ def test_callers_that_speak_no_http_cost_a_line_each(product: Product) -> None:
                 caller.shutdown(socket.SHUT_WR)
                 while caller.recv(65536):
                     pass
-    assert "sermon_uploader_up 0.0" in product.metrics()
+    assert "sermon_uploader_up 0\n" in product.metrics()
     assert product.stop() == 0
     log = product.log()
     assert "Traceback" not in log

@@ -137,14 +137,14 @@ def test_below(path: str, prefix: str, seen: str | None) -> None:
     assert below(path, prefix) == seen
 
 
-async def test_filesystems_are_asked_below_the_root(tmp_path: Path) -> None:
+def test_filesystems_are_asked_below_the_root(tmp_path: Path) -> None:
     (tmp_path / "proc/1").mkdir(parents=True)
     (tmp_path / "root/data").mkdir(parents=True)
     (tmp_path / "proc/1/mounts").write_bytes(
         b"/dev/a /data ext4 rw 0 0\n/dev/b /gone ext4 rw 0 0\n"
     )
     filesystems = Filesystems(tmp_path / "proc", tmp_path / "root")
-    data, gone = await filesystems.ask(filesystems.mounts())
+    data, gone = filesystems.ask(filesystems.mounts())
     assert data.size is not None
     assert data.size >= data.free >= data.avail > 0
     assert gone.size is None
