@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import chain
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from receiver.records import Severity
 from target.times import parse_rfc3339
@@ -37,20 +39,28 @@ class BodyError(Exception):
 def _time(value: Any) -> Any:
     if not isinstance(value, str):
         raise ValueError("allowed: an RFC 3339 time")  # noqa: TRY004 - pydantic collects ValueError
-    return min(parse_rfc3339(value), LATEST)
+    return _moment(value)
 
 
-def _short(value: Any) -> Any:
-    if isinstance(value, str):
-        # A lone surrogate (from a command line that is not UTF-8): neither SQLite nor Discord takes it.
-        value = value.encode("utf-8", "replace").decode()
-        return value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + "…"
-    return value
+@lru_cache(maxsize=64)
+def _moment(text: str) -> datetime:
+    """The alerts of one evaluation began at the same moment."""
+    return min(parse_rfc3339(text), LATEST)
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + "…"
+
+
+def _all_short(pairs: dict[str, str]) -> dict[str, str]:
+    if max(map(len, chain(pairs, pairs.values())), default=0) <= LONGEST_VALUE:
+        return pairs
+    return {_short(key): _short(value) for key, value in pairs.items()}
 
 
 Time = Annotated[datetime, BeforeValidator(_time)]
-Text = Annotated[str, BeforeValidator(_short)]
-Pairs = Annotated[dict[Text, Text], Field(max_length=256)]
+Text = Annotated[str, AfterValidator(_short)]
+Pairs = Annotated[dict[str, str], Field(max_length=256), AfterValidator(_all_short)]
 
 
 class Alert(BaseModel):
@@ -86,8 +96,10 @@ class Alert(BaseModel):
     @property
     def key(self) -> str:
         """The fingerprint, or a hash of the label set where a sender left it out."""
+        if self.fingerprint:
+            return self.fingerprint
         text = json.dumps(self.labels, sort_keys=True)
-        return self.fingerprint or hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class Webhook(BaseModel):

@@ -6,7 +6,8 @@ import base64
 import hmac
 import json
 import zlib
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
@@ -18,10 +19,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import SecretStr
 
 from receiver import board
-from receiver.alertmanager import BodyError, parse_webhook
+from receiver.alertmanager import Alert, BodyError, parse_webhook
 from receiver.clock import Clock
 from receiver.intake import Intake, accept
 from receiver.metrics import Metrics
+from receiver.policy import Decision
 from receiver.settings import ReceiverSettings
 from receiver.store import incidents, messages
 from receiver.store.database import Database, StoreError
@@ -99,19 +101,30 @@ class App:
         except StoreError as error:
             log.error("the store cannot take a webhook", problem=str(error))
             return "unavailable", _problem(503, "the store cannot take it now")
-        for alert, decision in taken:
-            self._metrics.alerts.labels(alert.status, alert.severity).inc()
-            if decision.kind != "repeat":
-                log.info(
-                    "alert",
-                    alert=alert.name,
-                    status=alert.status,
-                    service=alert.service,
-                    decision=decision.kind,
-                    reason=decision.reason,
-                )
+        self._note(taken)
         self._wake()
         return "accepted", web.json_response({"status": "committed", "alerts": len(taken)})
+
+    def _note(self, taken: Sequence[tuple[Alert, Decision]]) -> None:
+        """Counters, and one line in the log for what a body says of one alert of one service."""
+        seen = Counter((alert.status, alert.severity) for alert, _ in taken)
+        for labels, count in seen.items():
+            self._metrics.alerts.labels(*labels).inc(count)
+        news = Counter(
+            (alert.name, alert.status, alert.service, decision.kind, decision.reason)
+            for alert, decision in taken
+            if decision.kind != "repeat"
+        )
+        for (name, status, service, kind, reason), count in news.items():
+            log.info(
+                "alert",
+                alert=name,
+                status=status,
+                service=service,
+                decision=kind,
+                reason=reason,
+                count=count,
+            )
 
     def _refused(self, error: Exception) -> tuple[str, web.Response]:
         """The answer to a body that cannot be taken, whenever it may be sent again."""

@@ -1,15 +1,21 @@
-"""What a webhook changes: read the standing, decide, write; all in the caller's transaction."""
+"""What a webhook changes: read how things stand, decide, write; all in the caller's transaction.
+
+A body may have hundreds of alerts: they are decided one after the other, each knowing what those
+before it did, and are written together.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
 from pydantic import BaseModel, ConfigDict
 
 from receiver.alertmanager import Alert, Webhook
-from receiver.policy import Decision, Policy, decide
+from receiver.policy import Decision, Policy, Row, Standing, decide
+from receiver.records import SEVERITIES, Severity
 from receiver.store import incidents, messages, steps
 
 
@@ -33,88 +39,202 @@ def accept(
     otherwise end for a moment. Returns each alert with what was decided for it.
     """
     firing_first = sorted(webhook.alerts, key=lambda alert: alert.status != "firing")
-    taken = [(alert, _take(c, intake, alert, now)) for alert in firing_first]
+    body = _Body(c, intake, firing_first, now)
+    taken = [(alert, body.take(alert)) for alert in firing_first]
+    body.write()
     if webhook.truncated_alerts:
         _note_truncation(c, webhook, now)
     return taken
 
 
-def _take(c: Connection, intake: Intake, alert: Alert, now: datetime) -> Decision:
-    standing = incidents.standing(c, alert.key, alert.service, alert.name, now, intake.flap_window)
-    decision = decide(
-        intake.policy,
-        alert.name,
-        alert.labels,
-        alert.severity,
-        firing=alert.status == "firing",
-        standing=standing,
-        now=now,
-        minio_service=intake.minio_service,
-    )
-    match decision.kind:
-        case "heartbeat":
-            if alert.status == "firing":
-                messages.beat(c, alert.name, now)
-        case "stray end":
-            messages.add_event(c, None, "stray end", decision.reason, now)
-        case "repeat":
-            incidents.repeat_alert(c, alert.key, now)
-        case "end":
-            _end(c, intake, alert, decision, now)
-        case "join":
-            _begin(c, intake, alert, decision, standing.open_incident or 0, now)
-        case "reopen":
-            incidents.reopen_incident(c, standing.recent_incident or 0)
-            _begin(c, intake, alert, decision, standing.recent_incident or 0, now)
-        case "open":
-            incident_id = incidents.open_incident(c, alert.service, alert.severity, now)
-            _begin(c, intake, alert, decision, incident_id, now)
-    return decision
+@dataclass
+class _Service:
+    """A service as it stands while a body is decided."""
+
+    open_incident: int | None
+    recent_incident: int | None
+    ladder_at: datetime | None
+    planned: set[tuple[str, str]] = field(default_factory=set)
+    taken: dict[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    """What the store says is taken, by the name of the alert that asks."""
 
 
-def _begin(
-    c: Connection, intake: Intake, alert: Alert, decision: Decision, incident_id: int, now: datetime
-) -> None:
-    incidents.add_alert(
-        c,
-        incident_id,
-        fingerprint=alert.key,
-        name=alert.name,
-        severity=alert.severity,
-        labels=alert.labels,
-        annotations=alert.annotations,
-        starts_at=alert.starts_at,
-        now=now,
-    )
-    incidents.worsen(c, incident_id, alert.severity)
-    if decision.row and decision.row.steps:
-        incidents.set_check(c, incident_id, None)  # the ladder goes on, nothing ends now
-    if decision.ladder_at:
-        incidents.set_ladder(c, incident_id, decision.ladder_at)
-    for planned in decision.steps:
-        steps.add_step(c, incident_id, planned, alert.name)
-    messages.add_event(c, incident_id, decision.kind, decision.reason, now)
-    _tell(c, intake, incident_id, decision, now)
+@dataclass
+class _Changes:
+    """What a body changes about one incident itself."""
+
+    severity: Severity = "info"
+    begun: bool = False
+    asks: bool = False
+    """An alert that asks for steps has begun: nothing ends now."""
+    ended: bool = False
+    asked_ended: bool = False
+    card: bool = False
+    """News that makes a card where there is none."""
+    ping: bool = False
+    rings: bool = False
 
 
-def _end(c: Connection, intake: Intake, alert: Alert, decision: Decision, now: datetime) -> None:
-    incident_id = incidents.end_alert(c, alert.key, now)
-    messages.add_event(c, incident_id, "end", decision.reason, now)
-    asked = intake.policy.asks(alert.labels, alert.severity)
-    if asked or not incidents.any_firing(c, incident_id):
-        incidents.set_check(c, incident_id, now)
-    _tell(c, intake, incident_id, decision, now)
+class _Body:
+    """The alerts of one body: ``take`` each in turn, then ``write`` once."""
 
+    def __init__(
+        self, c: Connection, intake: Intake, alerts: Sequence[Alert], now: datetime
+    ) -> None:
+        self._c = c
+        self._intake = intake
+        self._now = now
+        self._firing = incidents.firing_of(c, [alert.key for alert in alerts])
+        self._services: dict[str, _Service] = {}
+        self._changes: dict[int, _Changes] = {}
+        self._begun: list[incidents.NewAlert] = []
+        self._repeated: list[str] = []
+        self._ended: list[str] = []
+        self._events: list[tuple[int | None, str, str]] = []
 
-def _tell(
-    c: Connection, intake: Intake, incident_id: int, decision: Decision, now: datetime
-) -> None:
-    """News for the card. An incident of nothing but digest alerts has none."""
-    row = decision.row
-    if (row and row.discord != "digest") or messages.card_exists(c, incident_id):
-        messages.touch_card(c, incident_id, intake.notifier, bool(row and row.mention), now)
-    if decision.rings and decision.kind != "open":
-        messages.ring_again(c, incident_id, intake.notifier, now, intake.flap_window)
+    def take(self, alert: Alert) -> Decision:
+        """Decide about one alert."""
+        service = self._service(alert.service)
+        decision = decide(
+            self._intake.policy,
+            alert.name,
+            alert.labels,
+            alert.severity,
+            firing=alert.status == "firing",
+            standing=self._standing(alert, service),
+            now=self._now,
+            minio_service=self._intake.minio_service,
+        )
+        match decision.kind:
+            case "heartbeat":
+                if alert.status == "firing":
+                    messages.beat(self._c, alert.name, self._now)
+            case "stray end":
+                self._events.append((None, "stray end", decision.reason))
+            case "repeat":
+                self._repeated.append(alert.key)
+            case "end":
+                self._end(alert, decision)
+            case "join" | "open" | "reopen":
+                self._begin(alert, decision, service)
+        return decision
+
+    def write(self) -> None:
+        """Instances, the audit trail, and each incident's own columns and card, once."""
+        c, now = self._c, self._now
+        if self._begun:
+            incidents.add_alerts(c, self._begun, now)
+        if self._repeated:
+            incidents.repeat_alerts(c, self._repeated, now)
+        if self._ended:
+            incidents.end_alerts(c, self._ended, now)
+        if self._events:
+            messages.add_events(c, self._events, now)
+        for incident_id, changes in self._changes.items():
+            self._change(incident_id, changes)
+
+    def _service(self, name: str) -> _Service:
+        service = self._services.get(name)
+        if service is None:
+            found = incidents.present(self._c, name, self._now, self._intake.flap_window)
+            service = _Service(found.open_incident, found.recent_incident, found.ladder_at)
+            self._services[name] = service
+        return service
+
+    def _standing(self, alert: Alert, service: _Service) -> Standing:
+        known = alert.key in self._firing
+        taken: frozenset[tuple[str, str]] = frozenset()
+        if not known and self._intake.policy.asks(alert.labels, alert.severity):
+            taken = self._taken(alert.name, service)
+        return Standing(
+            known=known,
+            open_incident=service.open_incident,
+            recent_incident=service.recent_incident,
+            ladder_at=service.ladder_at,
+            taken=taken,
+        )
+
+    def _taken(self, alert: str, service: _Service) -> frozenset[tuple[str, str]]:
+        incident_id = service.open_incident or service.recent_incident
+        if incident_id is None:
+            return frozenset()
+        if alert not in service.taken:
+            service.taken[alert] = incidents.taken(self._c, incident_id, service.ladder_at, alert)
+        return service.taken[alert] | service.planned
+
+    def _begin(self, alert: Alert, decision: Decision, service: _Service) -> None:
+        incident_id = self._incident(alert, decision, service)
+        if decision.row is None:
+            raise ValueError(f"{decision.kind} without a row")
+        key = alert.key
+        self._firing[key] = incident_id
+        self._begun.append(
+            incidents.NewAlert(
+                incident_id,
+                key,
+                alert.name,
+                alert.severity,
+                alert.labels,
+                alert.annotations,
+                alert.starts_at,
+            )
+        )
+        self._events.append((incident_id, decision.kind, decision.reason))
+        for planned in decision.steps:
+            steps.add_step(self._c, incident_id, planned, alert.name)
+            service.planned.add((planned.action, planned.target))
+        if decision.ladder_at and decision.ladder_at != service.ladder_at:
+            incidents.set_ladder(self._c, incident_id, decision.ladder_at)
+            service.ladder_at = decision.ladder_at
+        self._note(self._changes.setdefault(incident_id, _Changes()), alert, decision, decision.row)
+
+    def _incident(self, alert: Alert, decision: Decision, service: _Service) -> int:
+        """The incident that a firing alert belongs to, made or reopened where it must be."""
+        if decision.kind == "open":
+            service.open_incident = incidents.open_incident(
+                self._c, alert.service, alert.severity, self._now
+            )
+        elif decision.kind == "reopen" and service.recent_incident is not None:
+            incidents.reopen_incident(self._c, service.recent_incident)
+            service.open_incident, service.recent_incident = service.recent_incident, None
+        if service.open_incident is None:
+            raise ValueError(f"{decision.kind} without an incident")
+        return service.open_incident
+
+    @staticmethod
+    def _note(changes: _Changes, alert: Alert, decision: Decision, row: Row) -> None:
+        changes.severity = max(changes.severity, alert.severity, key=SEVERITIES.index)
+        changes.begun = True
+        changes.asks = changes.asks or bool(row.steps)
+        changes.card = changes.card or row.discord != "digest"
+        changes.ping = changes.ping or row.mention
+        changes.rings = changes.rings or (decision.rings and decision.kind != "open")
+
+    def _end(self, alert: Alert, decision: Decision) -> None:
+        incident_id = self._firing.pop(alert.key)
+        self._ended.append(alert.key)
+        self._events.append((incident_id, "end", decision.reason))
+        changes = self._changes.setdefault(incident_id, _Changes())
+        changes.ended = True
+        changes.asked_ended = changes.asked_ended or self._intake.policy.asks(
+            alert.labels, alert.severity
+        )
+
+    def _change(self, incident_id: int, changes: _Changes) -> None:
+        c, now = self._c, self._now
+        if changes.begun:
+            incidents.worsen(c, incident_id, changes.severity)
+        if changes.asks:
+            incidents.set_check(c, incident_id, None)  # the ladder goes on, nothing ends now
+        if changes.ended and (changes.asked_ended or not incidents.any_firing(c, incident_id)):
+            incidents.set_check(c, incident_id, now)
+        # An incident of nothing but digest alerts has no card.
+        if changes.card or messages.card_exists(c, incident_id):
+            messages.touch_card(c, incident_id, self._intake.notifier, changes.ping, now)
+        if changes.rings:
+            messages.ring_again(
+                c, incident_id, self._intake.notifier, now, self._intake.flap_window
+            )
 
 
 def _note_truncation(c: Connection, webhook: Webhook, now: datetime) -> None:

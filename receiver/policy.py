@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -139,12 +141,22 @@ class Policy(_Strict):
 
     def row(self, labels: Mapping[str, str], severity: Severity) -> Row:
         """The row for an alert's labels; the one of ``others`` where the table names none."""
-        for row in self.alerts:
+        name = labels.get("alertname") or "(unnamed alert)"
+        for row in self._by_name.get(name, ()):
             if row.matches(labels):
                 return row
-        other = self.others[severity]
-        name = labels.get("alertname") or "(unnamed alert)"
-        return Row(alert=name, severity=severity, discord=other.discord, mention=other.mention)
+        return _other_row(self.others[severity], name, severity)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Sequence[Row]]:
+        return {
+            row.alert: [one for one in self.alerts if one.alert == row.alert] for row in self.alerts
+        }
+
+
+@lru_cache(maxsize=256)
+def _other_row(other: Other, name: str, severity: Severity) -> Row:
+    return Row(alert=name, severity=severity, discord=other.discord, mention=other.mention)
 
 
 def parse_policy(text: str, name: str = "policy.yml") -> Policy:
@@ -169,7 +181,8 @@ def load_policy(path: Path) -> Policy:
         raise PolicyError([f"{path}: cannot be read: {error}"]) from error
 
 
-class PlannedStep(_Strict):
+@dataclass(frozen=True)
+class PlannedStep:
     """A step to be remembered for an incident; ``due_at`` already counts from the ladder's zero."""
 
     action: str
@@ -177,7 +190,8 @@ class PlannedStep(_Strict):
     due_at: datetime
 
 
-class Decision(_Strict):
+@dataclass(frozen=True)
+class Decision:
     """What an arriving alert means, and why, in words."""
 
     kind: Literal["heartbeat", "repeat", "join", "open", "reopen", "end", "stray end"]
@@ -189,7 +203,8 @@ class Decision(_Strict):
     """Something new that people must hear of, also where a card is there already."""
 
 
-class Standing(_Strict):
+@dataclass(frozen=True)
+class Standing:
     """What is known when an alert arrives."""
 
     known: bool
@@ -215,6 +230,8 @@ def asked(
     row: Row, labels: Mapping[str, str], minio_service: Sequence[str]
 ) -> dict[tuple[str, str], timedelta]:
     """The steps that a row asks for about an alert with these labels: (action, target) and when."""
+    if not row.steps:
+        return {}
     role = container_role(labels.get("name", ""), minio_service)
     about_minio = row.category == "container" and role == "minio"
     return {

@@ -38,10 +38,16 @@ def alert_from(name: str, labels: Mapping[str, str], policy: Policy) -> Alert:
         None,
     )
     fixed = {"severity": row.severity, **row.match} if row else {}
-    every = {"alertname": name, "service": "sermon-uploader", **fixed, **labels}
+    given = {"alertname": name, "service": "sermon-uploader", **fixed, **labels}
+    # A command line that is not UTF-8 gives lone surrogates: neither SQLite nor Discord takes them.
+    every = {_utf8(key): _utf8(value) for key, value in given.items()}
     return Alert.model_validate(
         {"status": "firing", "labels": every, "startsAt": datetime.now(UTC).isoformat()}
     )
+
+
+def _utf8(text: str) -> str:
+    return text.encode(errors="replace").decode()
 
 
 async def explain(settings: Settings, name: str, labels: Mapping[str, str]) -> dict[str, Any]:

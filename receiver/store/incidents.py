@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Connection
+from typing import NamedTuple
 
-from receiver.policy import Standing
+from pydantic_core import to_json
+
 from receiver.records import SEVERITIES, AlertInstance, Incident, Severity
 from receiver.store import rows
 
@@ -31,40 +34,39 @@ def open_of(c: Connection, service: str) -> Incident | None:
     return rows.to_incident(row) if row else None
 
 
-def standing(
-    c: Connection,
-    fingerprint: str,
-    service: str,
-    alert: str,
-    now: datetime,
-    flap_window: timedelta,
-) -> Standing:
-    """What decide() must know when an alert named ``alert`` arrives."""
-    known = c.execute(
-        "SELECT 1 FROM alerts WHERE fingerprint = ? AND ended_at IS NULL", (fingerprint,)
-    ).fetchone()
-    current = c.execute(
-        "SELECT * FROM incidents WHERE service = ? AND state = 'open'", (service,)
-    ).fetchone()
-    recent = None
-    if current is None:
-        recent = c.execute(
-            "SELECT * FROM incidents WHERE service = ? AND state = 'resolved' AND resolved_at > ? ORDER BY resolved_at DESC LIMIT 1",
-            (service, (now - flap_window).timestamp()),
-        ).fetchone()
-    row = current or recent
-    ladder_at = current["ladder_at"] if current else None
-    return Standing(
-        known=known is not None,
-        open_incident=current["id"] if current else None,
-        recent_incident=recent["id"] if recent else None,
-        ladder_at=rows.to_at(ladder_at),
-        taken=_taken(c, row["id"], ladder_at, alert) if row else frozenset(),
+def firing_of(c: Connection, fingerprints: Sequence[str]) -> dict[str, int]:
+    """Incident by fingerprint, of those that have an open instance."""
+    query = (
+        "SELECT fingerprint, incident_id FROM json_each(?) AS asked"
+        " JOIN alerts ON alerts.fingerprint = asked.value AND ended_at IS NULL"
     )
+    return dict(tuple(row) for row in c.execute(query, (json.dumps(fingerprints),)))
 
 
-def _taken(
-    c: Connection, incident_id: int, ladder_at: float | None, alert: str
+@dataclass(frozen=True)
+class Present:
+    """How a service stands: its open incident, or the one that ended within the flap window."""
+
+    open_incident: int | None
+    recent_incident: int | None
+    ladder_at: datetime | None
+
+
+def present(c: Connection, service: str, now: datetime, flap_window: timedelta) -> Present:
+    current = c.execute(
+        "SELECT id, ladder_at FROM incidents WHERE service = ? AND state = 'open'", (service,)
+    ).fetchone()
+    if current:
+        return Present(current["id"], None, rows.to_at(current["ladder_at"]))
+    recent = c.execute(
+        "SELECT id FROM incidents WHERE service = ? AND state = 'resolved' AND resolved_at > ? ORDER BY resolved_at DESC LIMIT 1",
+        (service, (now - flap_window).timestamp()),
+    ).fetchone()
+    return Present(None, recent["id"] if recent else None, None)
+
+
+def taken(
+    c: Connection, incident_id: int, ladder_at: datetime | None, alert: str
 ) -> frozenset[tuple[str, str]]:
     """Steps that are not planned again: those that wait or run, the one rollback that an incident
     may have, and what this ladder has done or refused to the same alert."""
@@ -73,7 +75,11 @@ def _taken(
         " OR (action = 'rollback' AND started_at IS NOT NULL)"
         " OR (due_at >= :ladder AND state IN ('done', 'failed'))"
         " OR (due_at >= :ladder AND state = 'refused' AND alert = :alert))",
-        {"id": incident_id, "ladder": ladder_at, "alert": alert},
+        {
+            "id": incident_id,
+            "ladder": ladder_at.timestamp() if ladder_at else None,
+            "alert": alert,
+        },
     )
     return frozenset((row["action"], row["target"]) for row in found)
 
@@ -155,51 +161,52 @@ def any_firing(c: Connection, incident_id: int) -> bool:
     return row is not None
 
 
-def add_alert(
-    c: Connection,
-    incident_id: int,
-    *,
-    fingerprint: str,
-    name: str,
-    severity: Severity,
-    labels: Mapping[str, str],
-    annotations: Mapping[str, str],
-    starts_at: datetime,
-    now: datetime,
-) -> None:
-    c.execute(
+class NewAlert(NamedTuple):
+    """A firing that is news."""
+
+    incident_id: int
+    fingerprint: str
+    name: str
+    severity: Severity
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    starts_at: datetime
+
+
+def add_alerts(c: Connection, alerts: Iterable[NewAlert], now: datetime) -> None:
+    at = now.timestamp()
+    c.executemany(
         "INSERT INTO alerts (incident_id, fingerprint, name, severity, labels, annotations, starts_at, first_seen, last_seen)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            incident_id,
-            fingerprint,
-            name,
-            severity,
-            json.dumps(dict(labels)),
-            json.dumps(dict(annotations)),
-            starts_at.timestamp(),
-            now.timestamp(),
-            now.timestamp(),
-        ),
+        [
+            (
+                *one[:4],
+                to_json(one.labels).decode(),
+                to_json(one.annotations).decode(),
+                one.starts_at.timestamp(),
+                at,
+                at,
+            )
+            for one in alerts
+        ],
     )
 
 
-def repeat_alert(c: Connection, fingerprint: str, now: datetime) -> int:
-    """Count a repeat of an open instance. Returns its incident."""
-    row = c.execute(
-        "UPDATE alerts SET repeats = repeats + 1, last_seen = ? WHERE fingerprint = ? AND ended_at IS NULL RETURNING incident_id",
-        (now.timestamp(), fingerprint),
-    ).fetchone()
-    return int(row["incident_id"])
+def repeat_alerts(c: Connection, fingerprints: Iterable[str], now: datetime) -> None:
+    """Count a repeat of each open instance."""
+    c.executemany(
+        "UPDATE alerts SET repeats = repeats + 1, last_seen = ? WHERE fingerprint = ? AND ended_at IS NULL",
+        [(now.timestamp(), fingerprint) for fingerprint in fingerprints],
+    )
 
 
-def end_alert(c: Connection, fingerprint: str, now: datetime) -> int:
-    """firing -> ended. Returns its incident."""
-    row = c.execute(
-        "UPDATE alerts SET ended_at = ?, last_seen = ? WHERE fingerprint = ? AND ended_at IS NULL RETURNING incident_id",
-        (now.timestamp(), now.timestamp(), fingerprint),
-    ).fetchone()
-    return int(row["incident_id"])
+def end_alerts(c: Connection, fingerprints: Iterable[str], now: datetime) -> None:
+    """firing -> ended."""
+    at = now.timestamp()
+    c.executemany(
+        "UPDATE alerts SET ended_at = ?, last_seen = ? WHERE fingerprint = ? AND ended_at IS NULL",
+        [(at, at, fingerprint) for fingerprint in fingerprints],
+    )
 
 
 def critical_fires(c: Connection) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Connection
@@ -116,6 +117,15 @@ def add_event(c: Connection, incident_id: int | None, kind: str, words: str, now
     c.execute(
         "INSERT INTO events (incident_id, at, kind, words) VALUES (?, ?, ?, ?)",
         (incident_id, now.timestamp(), kind, words),
+    )
+
+
+def add_events(c: Connection, events: Iterable[tuple[int | None, str, str]], now: datetime) -> None:
+    """(incident, kind, words) of each, in order."""
+    at = now.timestamp()
+    c.executemany(
+        "INSERT INTO events (incident_id, at, kind, words) VALUES (?, ?, ?, ?)",
+        [(incident_id, at, kind, words) for incident_id, kind, words in events],
     )
 
 

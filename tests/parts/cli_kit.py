@@ -54,17 +54,9 @@ class Command:
         connection = connect(self.state / "receiver.sqlite3")
         migrate(connection)
         number = incidents.open_incident(connection, f"service {name}", "critical", NOW)
-        incidents.add_alert(
-            connection,
-            number,
-            fingerprint="f",
-            name=name,
-            severity="critical",
-            labels={"alertname": name},
-            annotations={"summary": f"summary {name}"},
-            starts_at=NOW,
-            now=NOW,
-        )
+        labels, annotations = {"alertname": name}, {"summary": f"summary {name}"}
+        alert = incidents.NewAlert(number, "f", name, "critical", labels, annotations, NOW)
+        incidents.add_alerts(connection, [alert], NOW)
         incidents.set_verdict(connection, number, f"verdict {name}")
         messages.add_event(connection, number, "open", name, NOW)
         connection.close()

@@ -15,7 +15,6 @@ from receiver.alertmanager import (
     LATEST,
     LONGEST_VALUE,
     MOST_TRUNCATED,
-    Alert,
     BodyError,
     parse_webhook,
 )
@@ -213,11 +212,6 @@ def test_without_a_fingerprint_the_labels_are_the_key() -> None:
     again = parse_webhook(one(fingerprint="", startsAt="2027-01-01T00:00:00Z")).alerts[0]
     other = parse_webhook(one(fingerprint="", labels={"alertname": "Other"})).alerts[0]
     assert first.key == again.key != other.key
-
-
-def test_a_lone_surrogate_of_a_command_line_is_replaced() -> None:
-    alert = Alert.model_validate({**ALERT, "labels": {"alertname": "a\udcff"}})
-    assert alert.name == "a?"
 
 
 def test_the_most_truncated_alerts_fit_the_store() -> None:
