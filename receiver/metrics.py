@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from prometheus_client.registry import Collector
 from receiver.gates import GATE_NAMES
 from receiver.records import SEVERITIES
 from receiver.store import messages
-from receiver.store.database import StoreError, reading
+from receiver.store.database import StoreError, connect
 
 if TYPE_CHECKING:
     from receiver.clock import Clock
@@ -78,15 +79,31 @@ class StoreGauges(Collector):
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
+        self._kept: sqlite3.Connection | None = None
 
     def collect(self) -> Iterable[Metric]:
+        """Nothing where the store cannot be read: no sample is truer than an old one; /readyz says why."""
         try:
-            with reading(self._path) as connection:
-                figures = messages.figures(connection)
-        except StoreError:
-            # The store cannot be read: no sample is truer than an old one; /readyz says why.
+            figures = self._read()
+        except (StoreError, sqlite3.Error):
+            self.close()
             return []
         return list(_families(figures, self._clock.now()))
+
+    def close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def _read(self) -> messages.Figures:
+        """Over one kept connection: to open one costs more than to ask it."""
+        if self._kept is None:
+            self._kept = connect(self._path, read_only=True)
+        self._kept.execute("BEGIN")
+        try:
+            return messages.figures(self._kept)
+        finally:
+            self._kept.execute("COMMIT")  # a reading that stays open keeps the WAL from shrinking
 
 
 def _families(figures: messages.Figures, now: datetime) -> Iterable[Metric]:

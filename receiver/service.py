@@ -92,13 +92,14 @@ class Receiver:
         """Open the store, begin to work, and return what is to be listened with."""
         self._lock = _only_one(self.settings.database_path)
         self._database.open()
-        calls, probes = open_session(), aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        self._sessions = [calls, probes]
+        calls = open_session()
+        self._sessions = [calls]
         http = Http(calls)
         notifiers = {n.name: n for n in configured(http, self.settings)}
         metrics = Metrics(self._registry, notifiers)
-        self._registry.register(StoreGauges(self.settings.database_path, self._clock))
-        self._confirmer = Confirmer(self.settings, self._engine, probes, http)
+        self._gauges = StoreGauges(self.settings.database_path, self._clock)
+        self._registry.register(self._gauges)
+        self._confirmer = Confirmer(self.settings, self._engine, http)
         lookout = Lookout(self.settings, self.policy, self._confirmer, http)
         actions = build_actions(self.settings, self._engine, http, lookout, self.policy)
         first = next(iter(notifiers))
@@ -154,6 +155,8 @@ class Receiver:
                 log.warning("cut off; its record says how far it came", task=task.get_name())
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._registry.unregister(self._gauges)
+            self._gauges.close()
         for session in self._sessions:
             await session.close()
         self._database.close()
