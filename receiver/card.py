@@ -77,6 +77,8 @@ class IncidentView:
     dry: bool
     public_url: str
     verdict: str
+    copies: int = 0
+    """How many copies of this card may stand above it: posted, but their ids were lost."""
 
 
 @dataclass(frozen=True)

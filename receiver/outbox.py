@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from sqlite3 import Connection
 
@@ -85,15 +86,15 @@ class Outbox:
         notifier = self._notifiers.get(message.notifier) or next(iter(self._notifiers.values()))
         now = self._clock.now()
 
-        def attempt(c: Connection) -> History | None:
-            messages.attempt_message(c, message)
-            return read_history(c, message.incident_id, now)
+        def attempt(c: Connection) -> tuple[History | None, int]:
+            copies = messages.attempt_message(c, message)
+            return read_history(c, message.incident_id, now), copies
 
-        history = await self._database.run(attempt)
+        history, copies = await self._database.run(attempt)
         if history is None:
             raise StoreError(f"message {message.id} is about an incident that is not there")
         try:
-            message_id = await self._deliver(notifier, message, history)
+            message_id = await self._deliver(notifier, message, history, copies)
         except DeliveryError as error:
             await self._not_sent(message, notifier.name, error)
             return
@@ -102,12 +103,15 @@ class Outbox:
             words = f"{type(fault).__name__} in our own code; the log has it"
             await self._not_sent(message, notifier.name, DeliveryError(words, permanent=True))
             return
-        await self._database.run(lambda c: messages.delivered(c, message, message_id))
+        now = self._clock.now()
+        await self._database.run(lambda c: messages.delivered(c, message, message_id, now))
         self._metrics.notifications.labels(notifier.name, "sent").inc()
         log.info("told", incident=message.incident_id, kind=message.kind, revision=message.revision)
 
-    async def _deliver(self, notifier: Notifier, message: Message, history: History) -> str:
-        view = view_of(history, self._settings)
+    async def _deliver(
+        self, notifier: Notifier, message: Message, history: History, copies: int
+    ) -> str:
+        view = replace(view_of(history, self._settings), copies=copies)
         over = history.incident.state == "resolved"
         if message.kind == "call":
             return "overtaken" if over else await notifier.call(view)
@@ -120,7 +124,7 @@ class Outbox:
         again = None if error.permanent else self._clock.now() + timedelta(seconds=wait)
 
         def change(c: Connection) -> None:
-            messages.not_delivered(c, message, error.words, again)
+            messages.not_delivered(c, message, error.words, again, ambiguous=error.ambiguous)
             if message.error != error.words:
                 messages.add_event(
                     c, message.incident_id, "not told", error.words, self._clock.now()

@@ -92,6 +92,8 @@ class Message:
     due_at: datetime
     attempts: int
     error: str
+    copies: int
+    """How often the first post may have been made without our knowing its id."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from sqlite3 import Connection
 from receiver.records import Event, Message
 from receiver.store import rows
 
-COALESCE = timedelta(seconds=1)
-"""How long news waits for more: the alerts of one cause arrive within a moment, and make one card."""
+EDIT_EVERY = timedelta(seconds=1)
+"""A new card goes out at once; what follows within a moment, as the alerts of one cause do, is one edit."""
 
 
 def touch_card(c: Connection, incident_id: int, notifier: str, ping: bool, now: datetime) -> None:
@@ -20,13 +20,12 @@ def touch_card(c: Connection, incident_id: int, notifier: str, ping: bool, now: 
     A card rings when it is made. One that was made without ringing and now should, gets a message
     beside it, because Discord lets no edit ring.
     """
-    due_at = (now + COALESCE).timestamp()
     row = c.execute(
         "INSERT INTO messages (incident_id, kind, notifier, ping, rang_at, revision, due_at, since)"
-        " VALUES (:incident, 'card', :notifier, :ping, iif(:ping, :now, NULL), 1, :due, :now)"
+        " VALUES (:incident, 'card', :notifier, :ping, iif(:ping, :now, NULL), 1, :now, :now)"
         " ON CONFLICT (incident_id, notifier) WHERE kind = 'card' DO UPDATE SET"
         " since = CASE WHEN revision > delivered THEN since ELSE :now END,"
-        " due_at = CASE WHEN revision > delivered THEN due_at ELSE :due END,"
+        " due_at = CASE WHEN revision > delivered THEN due_at ELSE max(:now, coalesce(sent_at + :pace, 0)) END,"
         " revision = revision + 1,"
         " ping = CASE WHEN message_id IS NULL THEN max(ping, :ping) ELSE ping END,"
         " rang_at = CASE WHEN message_id IS NULL AND :ping THEN :now ELSE rang_at END"
@@ -35,7 +34,7 @@ def touch_card(c: Connection, incident_id: int, notifier: str, ping: bool, now: 
             "incident": incident_id,
             "notifier": notifier,
             "ping": int(ping),
-            "due": due_at,
+            "pace": EDIT_EVERY.total_seconds(),
             "now": now.timestamp(),
         },
     ).fetchone()
@@ -87,20 +86,40 @@ def message_due(c: Connection) -> Message | None:
     return rows.to_message(row) if row else None
 
 
-def attempt_message(c: Connection, message: Message) -> None:
-    """Record an attempt before it goes out."""
-    c.execute("UPDATE messages SET attempts = attempts + 1 WHERE id = ?", (message.id,))
+def attempt_message(c: Connection, message: Message) -> int:
+    """Record an attempt before it goes out.
+
+    An earlier attempt at a first post without an outcome was cut off, and may have been made: returns
+    how many such copies there may be.
+    """
+    row = c.execute(
+        "UPDATE messages SET attempts = attempts + 1, error = '',"
+        " copies = copies + (message_id IS NULL AND attempts > 0 AND error = '')"
+        " WHERE id = ? RETURNING copies",
+        (message.id,),
+    ).fetchone()
+    return int(row["copies"])
 
 
-def delivered(c: Connection, message: Message, message_id: str) -> None:
+def delivered(c: Connection, message: Message, message_id: str, now: datetime) -> None:
     c.execute(
-        "UPDATE messages SET delivered = ?, message_id = ?, attempts = 0, error = '' WHERE id = ?",
-        (message.revision, message_id, message.id),
+        "UPDATE messages SET delivered = ?, message_id = ?, attempts = 0, error = '', sent_at = ? WHERE id = ?",
+        (message.revision, message_id, now.timestamp(), message.id),
     )
 
 
-def not_delivered(c: Connection, message: Message, error: str, again_at: datetime | None) -> None:
-    """Try again at a time; None: this revision is given up, the next news tries again."""
+def not_delivered(
+    c: Connection, message: Message, error: str, again_at: datetime | None, *, ambiguous: bool
+) -> None:
+    """Try again at a time; None: this revision is given up, the next news tries again.
+
+    ``ambiguous``: it may have been made all the same.
+    """
+    if ambiguous:
+        c.execute(
+            "UPDATE messages SET copies = copies + 1 WHERE id = ? AND message_id IS NULL",
+            (message.id,),
+        )
     if again_at is None:
         c.execute(
             "UPDATE messages SET delivered = ?, error = ? WHERE id = ?",

@@ -80,4 +80,5 @@ def to_message(row: sqlite3.Row) -> Message:
         due_at=to_time(row["due_at"]),
         attempts=row["attempts"],
         error=row["error"],
+        copies=row["copies"],
     )

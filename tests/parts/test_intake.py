@@ -184,7 +184,7 @@ def test_a_silent_card_gets_one_ringing_call_when_it_becomes_critical(story: Sto
     assert story.messages() == [("card", False)]
     card = messages.message_due(story.c)
     assert card is not None
-    messages.delivered(story.c, card, "1001")
+    messages.delivered(story.c, card, "1001", story.clock.now())
     story.fires("ServiceDown", cause="app")
     story.fires("HighErrorRate")
     assert story.messages() == [("card", True), ("call", True)]

@@ -1,0 +1,94 @@
+"""When a card is due, and what is known of its first post, on a real SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from sqlite3 import Connection
+
+import pytest
+
+from receiver.records import Message
+from receiver.store import incidents, messages
+from receiver.store.database import connect, migrate
+
+NOW = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
+SOON = timedelta(milliseconds=100)
+
+
+@pytest.fixture
+def c(tmp_path: Path) -> Iterator[Connection]:
+    connection = connect(tmp_path / "s.sqlite3")
+    migrate(connection)
+    yield connection
+    connection.close()
+
+
+def card(c: Connection, now: datetime = NOW) -> Message:
+    """There is news at ``now``; what is due then."""
+    found = incidents.open_of(c, "a")
+    incident_id = found.id if found else incidents.open_incident(c, "a", "critical", now)
+    messages.touch_card(c, incident_id, "discord", False, now)
+    message = messages.message_due(c)
+    assert message is not None
+    return message
+
+
+def test_a_new_card_is_due_at_once(c: Connection) -> None:
+    assert card(c).due_at == NOW
+    # More news before it went out does not put it off.
+    assert card(c, NOW + SOON).due_at == NOW
+
+
+def test_edits_keep_their_distance(c: Connection) -> None:
+    messages.delivered(c, card(c), "1", NOW)
+    first = card(c, NOW + SOON)
+    assert first.due_at == NOW + messages.EDIT_EVERY
+    assert card(c, NOW + 2 * SOON).due_at == first.due_at, "news that waits is not put off"
+    late = NOW + timedelta(minutes=5)
+    messages.delivered(c, first, "1", NOW + messages.EDIT_EVERY)
+    assert messages.message_due(c) is not None, "what came while it was sent is still to be told"
+    messages.delivered(c, card(c, late), "1", late)
+    assert card(c, late + timedelta(minutes=5)).due_at == late + timedelta(minutes=5)
+
+
+def test_a_first_post_that_was_cut_off_may_have_been_made(c: Connection) -> None:
+    message = card(c)
+    assert messages.attempt_message(c, message) == 0
+    assert messages.attempt_message(c, message) == 1
+    messages.delivered(c, message, "1", NOW)
+    assert messages.attempt_message(c, card(c, NOW + SOON)) == 1, "it is remembered for later edits"
+
+
+@pytest.mark.parametrize(("ambiguous", "copies"), [(False, 0), (True, 1)])
+def test_a_first_post_that_failed(c: Connection, ambiguous: bool, copies: int) -> None:
+    message = card(c)
+    messages.attempt_message(c, message)
+    messages.not_delivered(c, message, "no answer", NOW, ambiguous=ambiguous)
+    assert messages.attempt_message(c, message) == copies
+
+
+def test_an_edit_that_was_cut_off_is_simply_made_again(c: Connection) -> None:
+    messages.delivered(c, card(c), "1", NOW)
+    edit = card(c, NOW + SOON)
+    assert [messages.attempt_message(c, edit) for _ in range(3)] == [0, 0, 0]
+    messages.not_delivered(c, edit, "no answer", NOW, ambiguous=True)
+    assert messages.attempt_message(c, edit) == 0
+
+
+def test_a_file_of_the_first_release_is_brought_up_to_date(tmp_path: Path) -> None:
+    old = connect(tmp_path / "old.sqlite3")
+    script = resources.files("receiver.store").joinpath("schema.sql").read_text(encoding="utf-8")
+    old.executescript(f"{script}; PRAGMA user_version = 1;")
+    incident_id = incidents.open_incident(old, "a", "critical", NOW)
+    old.execute(
+        "INSERT INTO messages (incident_id, kind, notifier, ping, message_id, revision, delivered, due_at, since)"
+        " VALUES (?, 'card', 'discord', 1, '1001', 3, 2, ?, ?)",
+        (incident_id, NOW.timestamp(), NOW.timestamp()),
+    )
+    migrate(old)
+    message = card(old, NOW + SOON)
+    assert (message.message_id, message.revision, message.copies) == ("1001", 4, 0)
+    old.close()
