@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from receiver.card import IncidentView
+    from receiver.note import Note
 
 
 class DeliveryError(Exception):
@@ -50,4 +51,8 @@ class Notifier(Protocol):
 
     async def call(self, view: IncidentView) -> str:
         """A short message of its own that rings: a person is needed. Returns its id. Raises DeliveryError."""
+        ...
+
+    async def post(self, note: Note, *, ping: bool) -> str:
+        """A message that is no card; silent unless ``ping``. Returns its id. Raises DeliveryError."""
         ...

@@ -19,6 +19,7 @@ import structlog
 from receiver.clock import Clock
 from receiver.delivery import DeliveryError, Notifier
 from receiver.metrics import Metrics
+from receiver.note import Note
 from receiver.records import Message
 from receiver.settings import ReceiverSettings
 from receiver.situation import History, read_history
@@ -88,11 +89,10 @@ class Outbox:
 
         def attempt(c: Connection) -> tuple[History | None, int]:
             copies = messages.attempt_message(c, message)
-            return read_history(c, message.incident_id, now), copies
+            about = message.incident_id
+            return read_history(c, about, now) if about is not None else None, copies
 
         history, copies = await self._database.run(attempt)
-        if history is None:
-            raise StoreError(f"message {message.id} is about an incident that is not there")
         try:
             message_id = await self._deliver(notifier, message, history, copies)
         except DeliveryError as error:
@@ -109,8 +109,12 @@ class Outbox:
         log.info("told", incident=message.incident_id, kind=message.kind, revision=message.revision)
 
     async def _deliver(
-        self, notifier: Notifier, message: Message, history: History, copies: int
+        self, notifier: Notifier, message: Message, history: History | None, copies: int
     ) -> str:
+        if message.kind == "note":
+            return await notifier.post(Note.model_validate_json(message.note), ping=message.ping)
+        if history is None:
+            raise LookupError(f"message {message.id} is about an incident that is not there")
         view = replace(view_of(history, self._settings), copies=copies)
         over = history.incident.state == "resolved"
         if message.kind == "call":

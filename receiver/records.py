@@ -79,11 +79,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Message:
-    """One message to people: an incident's card, or a call for a person."""
+    """One message to people: an incident's card, a call for a person, or a note about anything."""
 
     id: int
-    incident_id: int
-    kind: Literal["card", "call"]
+    incident_id: int | None
+    """None only for a note that is about no incident."""
+    kind: Literal["card", "call", "note"]
     notifier: str
     ping: bool
     message_id: str | None
@@ -94,6 +95,8 @@ class Message:
     error: str
     copies: int
     """How often the first post may have been made without our knowing its id."""
+    note: str
+    """What a note says, as JSON of receiver.note.Note; empty for the others."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from receiver.card import CALL_FIELD, Card, IncidentView, compose
 from receiver.delivery import DeliveryError
 from receiver.http import Answer, Http
 from receiver.markdown import safe_url
+from receiver.note import Note
 from receiver.notifiers.limiter import Limiter, asked_wait, number
 
 USER_AGENT: Final = (
@@ -189,8 +190,25 @@ class Discord:
             "content": f"{self._mention} {card.call}\n{whom}".strip(),
             "allowed_mentions": _allowed(self._mention),
         }
+        return await self._create(body, silent=False)
+
+    async def post(self, note: Note, *, ping: bool) -> str:
+        """See Notifier.post."""
+        embed: dict[str, Any] = {
+            "title": note.title,
+            "description": note.text,
+            "color": COLOURS[note.severity] if note.severity else RESOLVED,
+            "fields": [{**field.model_dump(), "inline": False} for field in note.fields],
+        }
+        mention = self._mention if ping else ""
+        body: dict[str, Any] = {"embeds": [embed], "allowed_mentions": _allowed(mention)}
+        if mention:
+            body["content"] = mention
+        return await self._create(body, silent=not ping)
+
+    async def _create(self, body: dict[str, Any], *, silent: bool) -> str:
         async with self._lock:
-            answer = await self._exchange(None, body, silent=False)
+            answer = await self._exchange(None, body, silent=silent)
             error = _verdict(answer, _trouble(answer), creating=True)
             if error:
                 self._remember(error)

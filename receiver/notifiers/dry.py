@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from receiver.card import IncidentView, compose
+from receiver.note import Note
 
 
 class Dry:
@@ -28,3 +29,10 @@ class Dry:
         """Never fails."""
         self._log.info("person_called", incident=view.id, call=compose(view).call)
         return f"dry-call-{view.id}"
+
+    async def post(self, note: Note, *, ping: bool) -> str:
+        """Never fails."""
+        fields = [f"{field.name}:\n{field.value}" for field in note.fields]
+        text = "\n".join(filter(None, [note.title, note.text, *fields]))
+        self._log.info("note_posted", ping=ping, note=text)
+        return "dry-note"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
+from receiver.note import Note
 from receiver.records import Event, Message
 from receiver.store import rows
 
@@ -75,6 +76,29 @@ def add_call(c: Connection, incident_id: int, notifier: str, now: datetime) -> N
     c.execute(
         "INSERT INTO messages (incident_id, kind, notifier, ping, revision, due_at, since) VALUES (?, 'call', ?, 1, 1, ?, ?)",
         (incident_id, notifier, now.timestamp(), now.timestamp()),
+    )
+
+
+def add_note(
+    c: Connection,
+    note: Note,
+    notifier: str,
+    now: datetime,
+    *,
+    incident_id: int | None = None,
+    ping: bool = False,
+) -> None:
+    """A message of its own; silent unless ``ping``."""
+    c.execute(
+        "INSERT INTO messages (incident_id, kind, notifier, ping, revision, due_at, since, note) VALUES (?, 'note', ?, ?, 1, ?, ?, ?)",
+        (
+            incident_id,
+            notifier,
+            int(ping),
+            now.timestamp(),
+            now.timestamp(),
+            note.model_dump_json(),
+        ),
     )
 
 

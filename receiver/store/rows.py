@@ -81,4 +81,5 @@ def to_message(row: sqlite3.Row) -> Message:
         attempts=row["attempts"],
         error=row["error"],
         copies=row["copies"],
+        note=row["note"],
     )

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from receiver.http import Http, open_session
+from receiver.note import Field, Note
 from receiver.notifiers import configured
 from tests.parts.discord_client import OVER, VIEW, WEBHOOK, discord
 from tests.parts.outgoing import Time, refusal
@@ -129,3 +130,35 @@ async def test_what_is_not_configured_is_dry() -> None:
         assert "v1 runs again" in logs[1]["card"]
         url = SecretStr(f"https://discord.com{WEBHOOK}")
         assert [n.name for n in configured(Http(session), Destination(url))] == ["discord"]
+
+
+async def test_a_note_is_a_silent_message_unless_it_rings(http: Http, standin: StandIn) -> None:
+    notifier = discord(http, standin.url)
+    field = Field(name="Uptime", value="99.9 %")
+    for ping in (False, True):
+        note = Note(title="Digest", text="All **quiet**.", severity="info", fields=[field])
+        assert await notifier.post(note, ping=ping) == standin.messages[-1].id
+    quiet, ringing = standin.messages
+    pings = ringing.versions[0].mentions
+    assert not quiet.versions[0].mentions
+    assert quiet.versions[0].mentions.silent
+    assert (pings.roles, pings.silent) == (("4242",), False)
+    assert quiet.embeds[0]["description"] == "All **quiet**."
+    assert quiet.embeds[0]["fields"][0]["value"] == "99.9 %"
+
+
+async def test_whatever_a_note_says_discord_accepts_it(http: Http, standin: StandIn) -> None:
+    for text in ("😀" * 9000, "@everyone <@1> \u202e", "\x00", ""):
+        fields = [Field(name=text or "x", value=text or "x")] * 30
+        await discord(http, standin.url).post(
+            Note(title=text or "x", text=text, fields=fields), ping=False
+        )
+    assert len(standin.messages) == 4
+    assert not any(message.versions[0].mentions for message in standin.messages)
+
+
+async def test_a_note_to_a_webhook_that_is_gone(http: Http, standin: StandIn) -> None:
+    gone = discord(http, f"{standin.url[:-4]}gone")
+    error = await refusal(gone.post(Note(title="x"), ping=False))
+    assert error.permanent
+    assert "does not exist any more" in error.words

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from receiver.note import Note
+from receiver.store import messages
 from tests.parts.exporter_kit import NOWHERE
 from tests.parts.receiver_kit import (
     Running,
@@ -116,6 +119,16 @@ async def test_whatever_the_labels_say_the_card_is_clean(
     footer = message.embeds[0]["footer"]["text"]  # Discord shows it as plain text
     assert "](https://evil" not in "".join(texts(message.body)).replace(footer, "")
     assert not [entry for entry in logs if "exc_info" in entry or entry["log_level"] == "error"]
+
+
+async def test_a_note_about_no_incident_is_told_once(tmp_path: Path, discord: Discord) -> None:
+    async with receiver(tmp_path, QUIET, DISCORD_WEBHOOK_URL=discord.url) as running:
+        discord.fail_next(503)
+        note, now = Note(title="Maintenance begins"), datetime.now(UTC)
+        await running.receiver._database.run(lambda c: messages.add_note(c, note, "discord", now))
+        running.receiver.worker.told.set()
+        await settle(running)
+    assert [title(message) for message in discord.messages] == ["Maintenance begins"]
 
 
 async def test_a_thousand_alerts_are_one_card(tmp_path: Path, discord: Discord) -> None:
