@@ -48,6 +48,12 @@ def _window(value: timedelta) -> timedelta:
     return value
 
 
+def _age(value: timedelta) -> timedelta:
+    if value < timedelta(hours=1) or value % timedelta(seconds=1):
+        raise ValueError("allowed: whole seconds from 1h, e.g. 26h or 8d")
+    return value
+
+
 Percent = Annotated[float, _number(1, 99, "percent")]
 
 
@@ -72,6 +78,7 @@ class Thresholds(Room):
     memory_usage_threshold: Percent = 90
     cpu_usage_threshold: Percent = 95
     disk_usage_threshold: Percent = 90
+    backup_max_age: Annotated[Duration, AfterValidator(_age)] = timedelta(days=8)
 
 
 def render_rules(thresholds: Thresholds, *, faster: int = 1) -> str:
@@ -104,14 +111,17 @@ def render_rules(thresholds: Thresholds, *, faster: int = 1) -> str:
         **{
             name: _plain(getattr(thresholds, name))
             for name in Thresholds.model_fields
-            if name not in ("restart_time_window", "high_response_time_threshold")
+            if name not in ("restart_time_window", "high_response_time_threshold", "backup_max_age")
         },
         restart_time_window=format_duration(thresholds.restart_time_window),
         twice_restart_time_window=format_duration(2 * thresholds.restart_time_window),
         high_response_seconds=f"{thresholds.high_response_time_threshold / 1000:g}",
+        # A backup's age is a fact of the calendar, also in a demonstration.
+        backup_max_seconds=round(thresholds.backup_max_age.total_seconds()),
         upload_routes=UPLOAD_ROUTES,
         span=span,
         over=lambda text: f"[{span(text)}]",
+        seconds=lambda text: _plain(parse_duration(text).total_seconds() / faster),
     )
 
 
