@@ -71,6 +71,7 @@ class App:
                 web.get("/readyz", self.readyz),
                 web.get("/", self._for_readers(self.page)),
                 web.get("/api/incidents", self._for_readers(self.list_incidents)),
+                web.get("/api/maintenance", self._for_readers(self.list_windows)),
                 web.get("/api/incidents/{id:\\d{1,18}}", self._for_readers(self.one_incident)),
             ]
         )
@@ -163,6 +164,10 @@ class App:
     async def list_incidents(self, _request: web.Request) -> web.Response:
         shown = await self._database.run(lambda c: board.overview(c, self._clock.now()))
         return web.json_response({"incidents": shown}, dumps=_dumps)
+
+    async def list_windows(self, _request: web.Request) -> web.Response:
+        shown = await self._database.run(lambda c: board.maintenance(c, self._clock.now()))
+        return web.json_response({"maintenance": shown}, dumps=_dumps)
 
     async def one_incident(self, request: web.Request) -> web.Response:
         number, now = int(request.match_info["id"]), self._clock.now()

@@ -8,12 +8,19 @@ from sqlite3 import Connection
 from typing import Any
 
 from receiver.situation import read_history
-from receiver.store import incidents, messages
+from receiver.store import incidents, messages, windows
 
 
 def overview(c: Connection, now: datetime, limit: int = 50) -> list[dict[str, Any]]:
     """Open incidents first, then the newest ended ones, each whole."""
     return [whole(c, incident.id, now) for incident in incidents.incidents(c, limit)]
+
+
+def maintenance(c: Connection, now: datetime) -> list[dict[str, Any]]:
+    """Maintenance windows, the newest first."""
+    return [
+        {**asdict(one), "active": one.starts_at <= now < one.ends_at} for one in windows.windows(c)
+    ]
 
 
 def whole(c: Connection, incident_id: int, now: datetime) -> dict[str, Any]:

@@ -20,7 +20,28 @@ class Ending:
     words: str
 
 
-def judge_end(history: History, asking: Sequence[AlertInstance], seen: Confirmation) -> Ending:
+@dataclass(frozen=True)
+class Sight:
+    """How far it may be believed that an alert is over because Alertmanager says so: it also says so
+    when Prometheus has died.
+
+    ``blind``: why nothing may, in words; empty while the Watchdog arrives. ``on_trust``: the names of
+    alerts whose end nothing but that word shows.
+    """
+
+    blind: str = ""
+    on_trust: tuple[str, ...] = ()
+
+
+CLEAR = Sight()
+
+
+def judge_end(
+    history: History,
+    asking: Sequence[AlertInstance],
+    seen: Confirmation,
+    sight: Sight = CLEAR,
+) -> Ending:
     """``asking``: the firing alerts that ask for steps; ``seen``: our own look at what was wrong."""
     firing = [alert for alert in history.alerts if alert.firing]
     under_way = [step for step in history.steps if step.state == "running"]
@@ -30,11 +51,18 @@ def judge_end(history: History, asking: Sequence[AlertInstance], seen: Confirmat
         return Ending("wait", "")
     if seen.sick or (seen.sick is None and not seen.unaskable):
         words = f"the alerts are over, but our own look does not agree: {seen.words}"
-        return Ending("wait", words)
+        return Ending("wait", f"monitoring is blind; {words}" if sight.blind else words)
+    if sight.on_trust:
+        return Ending("wait", _blind_words(sight) if sight.blind else "")
     if not firing:
         return Ending("resolve", _how_it_ended(history, seen))
     names = ", ".join(sorted({alert.name for alert in firing}))
     return Ending("calm", f"{_how_it_ended(history, seen)}; {names} still fires")
+
+
+def _blind_words(sight: Sight) -> str:
+    names = ", ".join(sight.on_trust)
+    return f"monitoring is blind: {sight.blind}; whether {names} is over cannot be told"
 
 
 def _how_it_ended(history: History, seen: Confirmation) -> str:

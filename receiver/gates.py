@@ -90,6 +90,8 @@ class Facts:
     target: Target
     destination: str
     """Why the action's destination cannot be used (no token, no containers), in words; empty when it can."""
+    maintenance: str = ""
+    """The maintenance window that is open, in words; empty for none."""
     destination_may_return: bool = False
     """The destination does not answer right now: asking again can help."""
 
@@ -131,6 +133,12 @@ def switched_on(facts: Facts) -> Verdict:
         if not getattr(facts.switches, switch):
             return Verdict(name, "refuse", f"{switch.upper()} is false")
     return Verdict(name, "pass", f"{' and '.join(switch.upper() for switch in needed)} are true")
+
+
+def no_maintenance(facts: Facts) -> Verdict:
+    if facts.maintenance:
+        return Verdict("no maintenance", "wait", facts.maintenance)
+    return Verdict("no maintenance", "pass", "no maintenance window is open")
 
 
 def confirmed(facts: Facts) -> Verdict:
@@ -221,6 +229,7 @@ def not_dry(facts: Facts) -> Verdict:
 GATES: tuple[Gate, ...] = (
     still_firing,
     switched_on,
+    no_maintenance,
     confirmed,
     within_budget,
     nothing_in_flight,
@@ -233,7 +242,7 @@ GATES: tuple[Gate, ...] = (
 
 
 def person_needed(facts: Facts) -> Verdict:
-    """The one gate before a person is called."""
+    """What must hold before a person is called, besides maintenance."""
     name, seen = "still broken", facts.confirmation
     if facts.alerts_firing or seen.sick:
         return Verdict(name, "pass", "the incident is not over")
@@ -248,6 +257,7 @@ def person_needed(facts: Facts) -> Verdict:
 GATE_NAMES = (
     "still firing",
     "switched on",
+    "no maintenance",
     "confirmed",
     "cool-down and budget",
     "nothing in flight",
@@ -261,7 +271,7 @@ GATE_NAMES = (
 
 
 def gates_of(action: str) -> tuple[Gate, ...]:
-    return (person_needed,) if action == "person" else GATES
+    return (no_maintenance, person_needed) if action == "person" else GATES
 
 
 def judge(facts: Facts) -> Verdict:

@@ -54,6 +54,7 @@ class _Service:
     open_incident: int | None
     recent_incident: int | None
     ladder_at: datetime | None
+    digest: bool
     planned: set[tuple[str, str]] = field(default_factory=set)
     taken: dict[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
     """What the store says is taken, by the name of the alert that asks."""
@@ -85,7 +86,7 @@ class _Body:
         self._intake = intake
         self._now = now
         self._firing = incidents.firing_of(c, [alert.key for alert in alerts])
-        self._services: dict[str, _Service] = {}
+        self._services: dict[tuple[str, bool], _Service] = {}
         self._changes: dict[int, _Changes] = {}
         self._begun: list[incidents.NewAlert] = []
         self._repeated: list[str] = []
@@ -94,7 +95,8 @@ class _Body:
 
     def take(self, alert: Alert) -> Decision:
         """Decide about one alert."""
-        service = self._service(alert.service)
+        row = self._intake.policy.row(alert.labels, alert.severity)
+        service = self._service(alert.service, digest=row.discord == "digest")
         decision = decide(
             self._intake.policy,
             alert.name,
@@ -133,12 +135,14 @@ class _Body:
         for incident_id, changes in self._changes.items():
             self._change(incident_id, changes)
 
-    def _service(self, name: str) -> _Service:
-        service = self._services.get(name)
+    def _service(self, name: str, *, digest: bool) -> _Service:
+        service = self._services.get((name, digest))
         if service is None:
-            found = incidents.present(self._c, name, self._now, self._intake.flap_window)
-            service = _Service(found.open_incident, found.recent_incident, found.ladder_at)
-            self._services[name] = service
+            found = incidents.present(
+                self._c, name, self._now, self._intake.flap_window, digest=digest
+            )
+            service = _Service(found.open_incident, found.recent_incident, found.ladder_at, digest)
+            self._services[name, digest] = service
         return service
 
     def _standing(self, alert: Alert, service: _Service) -> Standing:
@@ -192,7 +196,7 @@ class _Body:
         """The incident that a firing alert belongs to, made or reopened where it must be."""
         if decision.kind == "open":
             service.open_incident = incidents.open_incident(
-                self._c, alert.service, alert.severity, self._now
+                self._c, alert.service, alert.severity, self._now, digest=service.digest
             )
         elif decision.kind == "reopen" and service.recent_incident is not None:
             incidents.reopen_incident(self._c, service.recent_incident)

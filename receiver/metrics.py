@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 WEBHOOK_OUTCOMES = ("accepted", "unauthorized", "too_large", "wrong_type", "invalid", "unavailable")
 ACTIONS = ("restart", "rollback", "person")
+HEARTBEAT_OUTCOMES = ("sent", "failed", "withheld")
+RECONCILIATION_OUTCOMES = ("done", "early", "unreachable", "invalid", "unavailable")
 
 
 class Metrics:
@@ -58,6 +60,22 @@ class Metrics:
             ["gate"],
             registry=registry,
         )
+        self.heartbeats = Counter(
+            "sermon_monitor_heartbeats",
+            "Signs of life for HEARTBEAT_URL, by what became of them.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.reconciliations = Counter(
+            "sermon_monitor_reconciliations",
+            "Comparisons with what Alertmanager lists, by what became of them.",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in HEARTBEAT_OUTCOMES:
+            self.heartbeats.labels(outcome)
+        for outcome in RECONCILIATION_OUTCOMES:
+            self.reconciliations.labels(outcome)
         for outcome in WEBHOOK_OUTCOMES:
             self.webhooks.labels(outcome)
         for severity in SEVERITIES:
@@ -71,6 +89,15 @@ class Metrics:
                 self.actions.labels(action, outcome)
         for gate in GATE_NAMES:
             self.refusals.labels(gate)
+
+    def refused_by_store(self) -> float:
+        """How many webhooks the store could not take so far."""
+        return sum(
+            sample.value
+            for family in self.webhooks.collect()
+            for sample in family.samples
+            if sample.name.endswith("_total") and sample.labels["outcome"] == "unavailable"
+        )
 
 
 class StoreGauges(Collector):

@@ -58,6 +58,29 @@ async def still_active(http: Http, url: str, fingerprints: Collection[str]) -> b
     return any(alert.get("fingerprint") in fingerprints for alert in answer)
 
 
+async def active_alerts(http: Http, url: str) -> list[dict[str, str]]:
+    """The labels of all alerts whose expressions are true in Prometheus now, pending ones among them.
+
+    Source: Prometheus' documentation of its HTTP API, "Alerts". The labels are without the external
+    ones, which it adds for Alertmanager only. Raises DeliveryError.
+    """
+    answer = await _get(http, f"{url}/api/v1/alerts")
+    try:
+        return [dict(alert["labels"]) for alert in answer["data"]["alerts"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DeliveryError(f"an answer that is not Prometheus's: {error!r}") from error
+
+
+async def alertmanager_status(http: Http, url: str) -> Any:
+    """GET /api/v2/status, unchecked. Raises DeliveryError, permanent where the answer is no whole JSON."""
+    return await _get(http, f"{url}/api/v2/status")
+
+
+async def alert_groups(http: Http, url: str) -> Any:
+    """GET /api/v2/alerts/groups, silenced and inhibited ones among them, unchecked. Raises as above."""
+    return await _get(http, f"{url}/api/v2/alerts/groups?active=true&silenced=true&inhibited=true")
+
+
 async def _get(http: Http, url: str) -> Any:
     answer = await http.request("GET", url, headers=_HEADERS, timeout=5.0)
     if answer.status != 200:
@@ -65,4 +88,4 @@ async def _get(http: Http, url: str) -> Any:
     try:
         return answer.json()
     except ValueError as error:
-        raise DeliveryError(str(error)) from error
+        raise DeliveryError(str(error), permanent=True) from error

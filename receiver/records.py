@@ -32,6 +32,8 @@ class Incident:
     truncated: int
     check_at: datetime | None
     """When its end is next looked at; None while an alert fires."""
+    digest: bool = False
+    """It holds what is only for the digest, and stands apart from the service's other incidents."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,22 @@ class Message:
     """How often the first post may have been made without our knowing its id."""
     note: str
     """What a note says, as JSON of receiver.note.Note; empty for the others."""
+
+
+WindowOrigin = Literal["person", "recurring", "deployment"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A time of maintenance, from ``starts_at`` until just before ``ends_at``."""
+
+    id: int
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+    origin: WindowOrigin
+    told: int
+    """0: nothing has been told, 1: that it began, 2: that it is over."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -21,17 +21,21 @@ from receiver.actions.restart import Restart
 from receiver.actions.rollback import Rollback
 from receiver.app import App
 from receiver.clock import Clock
+from receiver.heartbeat import Heartbeat
 from receiver.http import Http, open_session
 from receiver.intake import Intake
 from receiver.metrics import Metrics, StoreGauges
 from receiver.notifiers import configured
 from receiver.outbox import Outbox
 from receiver.policy import Policy, load_policy
+from receiver.reconcile import Reconciler
 from receiver.settings import ReceiverSettings
+from receiver.sight import Lookback
 from receiver.situation import Lookout
 from receiver.store import incidents
 from receiver.store.database import Database, StoreError
 from receiver.verify import Confirmer
+from receiver.watchdog import Watchdog
 from receiver.worker import Worker
 from target.engine import Engine
 
@@ -86,6 +90,7 @@ class Receiver:
         self._database = Database(settings.database_path)
         self._sessions: list[aiohttp.ClientSession] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._sentries: list[asyncio.Task[None]] = []
         self._lock: int | None = None
 
     async def start(self) -> web.Application:
@@ -103,7 +108,10 @@ class Receiver:
         lookout = Lookout(self.settings, self.policy, self._confirmer, http)
         actions = build_actions(self.settings, self._engine, http, lookout, self.policy)
         first = next(iter(notifiers))
-        self.worker = Worker(self._database, lookout, actions, metrics, self._clock, first)
+        lookback = Lookback(self._database, self.settings, self.policy, http)
+        self.worker = Worker(
+            self._database, lookout, actions, metrics, self._clock, first, lookback
+        )
         self.outbox = Outbox(
             self._database, notifiers, self.settings, metrics, self._clock, self.worker.told
         )
@@ -117,10 +125,42 @@ class Receiver:
             flap_window=self.settings.flap_window,
             minio_service=self.settings.minio_service,
         )
+        arrived = self._stand_guard(http, intake, metrics)
         app = App(
-            self.settings, intake, self._database, metrics, self._clock, self._wake, self.unready
+            self.settings, intake, self._database, metrics, self._clock, arrived, self.unready
         )
         return app.application()
+
+    def _stand_guard(self, http: Http, intake: Intake, metrics: Metrics) -> Callable[[], None]:
+        """Begin to watch over the way from Alertmanager to here; what to call when a webhook was accepted."""
+        heartbeat = Heartbeat(
+            self.settings.heartbeat_url, http, self._database, metrics, self._clock, self.unready
+        )
+        reconciler = Reconciler(
+            self._database, intake, self.settings, metrics, self._clock, http, self._wake
+        )
+        watchdog = Watchdog(
+            self._database,
+            intake,
+            self.settings,
+            self._clock,
+            gap=reconciler.ask,
+            beat=heartbeat.beat,
+            wake=self._wake,
+            refused=metrics.refused_by_store,
+        )
+        reconciler.ask("the start")
+        self._sentries = [
+            asyncio.create_task(watchdog.run(), name="watchdog"),
+            asyncio.create_task(heartbeat.run(), name="heartbeat"),
+            asyncio.create_task(reconciler.run(), name="reconciliation"),
+        ]
+
+        def arrived() -> None:
+            watchdog.heard()
+            self._wake()
+
+        return arrived
 
     def _wake(self) -> None:
         self.worker.wake()
@@ -128,14 +168,15 @@ class Receiver:
 
     def unready(self) -> str:
         """Why work is not being done, in words; empty when it is."""
-        for task in self._tasks:
+        for task in (*self._tasks, *self._sentries):
             if task.done():
                 return f"the {task.get_name()} has ended"
         return "" if self._tasks else "not started"
 
     async def wait_failure(self) -> None:
-        """Return only by raising what ended the worker or the outbox before its time."""
-        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        """Return only by raising what ended one of our tasks before its time."""
+        every = [*self._tasks, *self._sentries]
+        done, _ = await asyncio.wait(every, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
 
@@ -147,6 +188,9 @@ class Receiver:
 
     async def stop(self) -> None:
         """Finish what is in hand, commit, close. Accepting has stopped before."""
+        for sentry in self._sentries:
+            sentry.cancel()  # each of their changes is one transaction: done or not begun
+        await asyncio.gather(*self._sentries, return_exceptions=True)
         if self._tasks:
             self.worker.stop()
             self.outbox.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,19 @@ def _mention(value: str) -> str:
 
 def _discord(value: SecretStr) -> SecretStr:
     validate_webhook_url(value.get_secret_value())
+    return value
+
+
+def _heartbeat(value: SecretStr) -> SecretStr:
+    """Whatever a service for such signs gives out; its path or its query is the secret."""
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?(\?[^\s#]*)?", value.get_secret_value()):
+        raise ValueError("allowed: http://HOST[:PORT][/PATH][?QUERY] or https://…, without a user")
+    return value
+
+
+def _watchdog(value: timedelta) -> timedelta:
+    if value < timedelta(seconds=1):
+        raise ValueError("allowed: 1s and longer")
     return value
 
 
@@ -69,6 +83,8 @@ class ReceiverSettings(DeploymentSettings):
 
     alertmanager_url: HttpUrl | None = None
     prometheus_url: HttpUrl | None = None
+    watchdog_timeout: Annotated[Duration, AfterValidator(_watchdog)] = parse_duration("5m")
+    heartbeat_url: Annotated[SecretStr, AfterValidator(_heartbeat)] | None = None
 
     auto_rollback_enabled: bool = True
     rollback_on_health_failure: bool = True

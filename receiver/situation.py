@@ -11,11 +11,12 @@ from sqlite3 import Connection
 from receiver import gates
 from receiver.delivery import DeliveryError
 from receiver.http import Http
+from receiver.maintenance import words_of
 from receiver.policy import Policy, Row, asked
 from receiver.prometheus import is_true, still_active
-from receiver.records import AlertInstance, Incident, Step
+from receiver.records import AlertInstance, Incident, Step, Window
 from receiver.settings import ReceiverSettings
-from receiver.store import incidents, steps
+from receiver.store import incidents, steps, windows
 from receiver.verify import Confirmer
 from target import roles, versions
 from target.engine import Container, EngineError
@@ -35,6 +36,8 @@ class History:
     running: Sequence[Step]
     rollbacks: Sequence[Step]
     restarts: Sequence[Step]
+    window: Window | None
+    """The maintenance window that is open."""
 
 
 def read_history(c: Connection, incident_id: int, now: datetime) -> History | None:
@@ -49,6 +52,7 @@ def read_history(c: Connection, incident_id: int, now: datetime) -> History | No
         running=steps.running(c),
         rollbacks=steps.started(c, "rollback", now - timedelta(days=1)),
         restarts=steps.started(c, "restart", now - timedelta(hours=1)),
+        window=windows.active(c, now),
     )
 
 
@@ -131,6 +135,7 @@ class Lookout:
             incurable="",
             target=gates.Target(target.release is not None, target.words),
             destination=self._destination(step, containers, engine_words),
+            maintenance=words_of(history.window),
             destination_may_return=step.action == "restart" and containers is None,
         )
 

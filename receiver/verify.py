@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
-import aiohttp
-
 from receiver.delivery import DeliveryError
 from receiver.gates import Confirmation
 from receiver.http import Http
@@ -24,19 +22,17 @@ PROBE_SECONDS = 10.0
 class Confirmer:
     """Asks the health endpoint, MinIO, the Engine or Prometheus, as the policy's row says."""
 
-    def __init__(
-        self, settings: ReceiverSettings, engine: Engine, session: aiohttp.ClientSession, http: Http
-    ) -> None:
+    def __init__(self, settings: ReceiverSettings, engine: Engine, http: Http) -> None:
         self._settings = settings
         self._engine = engine
-        self._session = session
         self._http = http
 
     async def look(self, confirm: Confirm, alerts: Sequence[AlertInstance] = ()) -> Confirmation:
         """One look. ``alerts``: those whose rules a ``signal`` asks Prometheus about."""
         match confirm:
             case "probe":
-                return await self._probe(self._settings.app_url + self._settings.app_health_path)
+                url = self._settings.app_url + self._settings.app_health_path
+                return await self._probe(url, self._settings.app_health_body)
             case "minio":
                 return await self._minio()
             case "container":
@@ -63,14 +59,17 @@ class Confirmer:
         """Everything the Engine has. Raises EngineError."""
         return await asyncio.to_thread(self._engine.containers)
 
-    async def _probe(self, url: str) -> Confirmation:
-        result = await probe(self._session, url, PROBE_SECONDS)
+    async def _probe(self, url: str, expected_body: str = "") -> Confirmation:
+        result = await probe(url, PROBE_SECONDS, expected_body=expected_body)
         if result.healthy:
             return Confirmation(False, f"{url} answers {result.detail}")
         return Confirmation(True, f"{url} fails: {result.detail}")
 
     async def _minio(self) -> Confirmation:
-        live = await self._probe(self._settings.minio_url + self._settings.minio_health_path)
+        live = await self._probe(
+            self._settings.minio_url + self._settings.minio_health_path,
+            self._settings.minio_health_body,
+        )
         cluster = await self._probe(self._settings.minio_url + "/minio/health/cluster")
         return _worst([live, cluster])
 

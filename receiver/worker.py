@@ -19,10 +19,12 @@ from receiver import gates
 from receiver.actions import Action, Progress
 from receiver.clock import Clock
 from receiver.ending import judge_end
+from receiver.maintenance import announce
 from receiver.metrics import Metrics
 from receiver.records import Step
+from receiver.sight import Lookback
 from receiver.situation import History, Lookout, read_history
-from receiver.store import incidents, messages, steps
+from receiver.store import incidents, messages, steps, windows
 from receiver.store.database import Database, StoreError
 from target.engine import EngineError
 
@@ -47,9 +49,11 @@ class Worker:
         metrics: Metrics,
         clock: Clock,
         notifier: str,
+        lookback: Lookback,
     ) -> None:
         self._database = database
         self._lookout = lookout
+        self._lookback = lookback
         self._actions = actions
         self._metrics = metrics
         self._clock = clock
@@ -79,13 +83,21 @@ class Worker:
                 await self._sleep_at_most(LONGEST_SLEEP)
 
     async def _round(self) -> None:
-        for incident_id in await self._database.run(lambda c: steps.due(c, self._clock.now())):
+        now = self._clock.now()
+
+        def look(c: Connection) -> tuple[list[int], int]:
+            return steps.due(c, now), announce(c, self._notifier, now)
+
+        due, announced = await self._database.run(look)
+        if announced:
+            self.told.set()
+        for incident_id in due:
             if self._stopping:
                 return
             await self._guarded(self.handle(incident_id), incident_id)
 
     async def _sleep(self) -> None:
-        upcoming = await self._database.run(steps.next_due)
+        upcoming = await self._database.run(_next_due)
         await self._sleep_at_most(upcoming - self._clock.now() if upcoming else LONGEST_SLEEP)
 
     async def _sleep_at_most(self, wanted: timedelta) -> None:
@@ -279,11 +291,12 @@ class Worker:
         if history is None or history.incident.state != "open":
             return
         seen = await self._lookout.look_at_end(history)
+        sight = await self._lookback.sight(history)
         again = now + self._lookout.policy.timing.recheck
 
         def change(c: Connection) -> str:
             fresh = replace(history, alerts=incidents.alerts(c, incident_id))  # one may fire by now
-            ending = judge_end(fresh, self._lookout.asking(fresh.alerts), seen)
+            ending = judge_end(fresh, self._lookout.asking(fresh.alerts), seen, sight)
             incidents.set_check(c, incident_id, again if ending.kind == "wait" else None)
             if ending.kind in ("resolve", "calm"):
                 steps.drop_pending(c, incident_id, "the alerts are over", now)
@@ -319,3 +332,9 @@ class Worker:
 def _order(step: Step) -> tuple[bool, datetime, bool, int]:
     """What runs goes on first; then by time, MinIO before the application that needs it."""
     return (step.state != "running", step.due_at, step.target != "minio", step.id)
+
+
+def _next_due(c: Connection) -> datetime | None:
+    """When there is next something to do: a step, a look at an end, or a window to tell of."""
+    times = [at for at in (steps.next_due(c), windows.next_change(c)) if at is not None]
+    return min(times, default=None)

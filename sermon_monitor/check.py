@@ -6,10 +6,8 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import aiohttp
 import yaml
 
 from receiver.card import AlertLine, IncidentView
@@ -20,6 +18,8 @@ from receiver.policy import Policy, PolicyError, load_policy
 from receiver.service import policy_path
 from receiver.store.database import StoreError
 from sermon_monitor import store_file
+from sermon_monitor.check_kernel import kernel
+from sermon_monitor.check_machine import machine
 from sermon_monitor.check_remote import drift, rollback
 from sermon_monitor.finding import Finding
 from sermon_monitor.settings import Settings
@@ -35,7 +35,12 @@ async def check(settings: Settings, *, send: bool, idle: Sequence[str] = ()) -> 
     ``idle``: settings that are set and have no effect in this release.
     """
     found = [Finding("note", name, "is set and has no effect in this release") for name in idle]
-    found += [*_policy(settings), *_store(settings), *await _deployment(settings)]
+    found += [
+        *machine(settings),
+        *_policy(settings),
+        *_store(settings),
+        *await _deployment(settings),
+    ]
     async with open_session() as session:
         http = Http(session)
         found += await _daemon(
@@ -132,28 +137,28 @@ async def _deployment(settings: Settings) -> list[Finding]:
         ]
     finally:
         engine.close()
-    if "memory" not in _controllers(settings.cgroup_root):
-        mend = "add cgroup_enable=memory cgroup_memory=1 to /boot/firmware/cmdline.txt and reboot"
+    found += kernel(settings)
+    for what, url, expected_body, setting in (
+        (
+            "application",
+            settings.app_url + settings.app_health_path,
+            settings.app_health_body,
+            "APP_URL",
+        ),
+        (
+            "MinIO",
+            settings.minio_url + settings.minio_health_path,
+            settings.minio_health_body,
+            "MINIO_URL",
+        ),
+    ):
+        result = await probe(url, 5.0, expected_body=expected_body)
+        words = f"{url}: {result.detail}"
         found.append(
-            Finding(
-                "note",
-                "memory controller",
-                f"none under {settings.cgroup_root}: no container memory metrics, limits are not enforced",
-                mend,
-            )
+            Finding("ok", what, words)
+            if result.healthy
+            else Finding("problem", what, words, f"docker ps; docker logs …; or set {setting}")
         )
-    async with aiohttp.ClientSession() as session:
-        for what, url, setting in (
-            ("application", settings.app_url + settings.app_health_path, "APP_URL"),
-            ("MinIO", settings.minio_url + settings.minio_health_path, "MINIO_URL"),
-        ):
-            result = await probe(session, url, 5.0)
-            words = f"{url}: {result.detail}"
-            found.append(
-                Finding("ok", what, words)
-                if result.healthy
-                else Finding("problem", what, words, f"docker ps; docker logs …; or set {setting}")
-            )
     return found
 
 
@@ -175,19 +180,6 @@ def _containers(settings: Settings, containers: list[Container]) -> list[Finding
             )
         )
     return found
-
-
-def _controllers(root: Path) -> set[str]:
-    """cgroup v2 lists its controllers in a file, v1 has a folder for each."""
-    listing = root / "cgroup.controllers"
-    try:
-        return (
-            set(listing.read_text(encoding="ascii").split())
-            if listing.exists()
-            else {p.name for p in root.iterdir()}
-        )
-    except OSError:
-        return set()  # an unreadable tree has none for us; the finding names the path
 
 
 async def _daemon(

@@ -19,8 +19,9 @@ from receiver.policy import PolicyError
 from receiver.store.database import StoreError
 from sermon_monitor import check as checks
 from sermon_monitor import explain as explaining
-from sermon_monitor import logs, secrets, serve, shown, store_file
+from sermon_monitor import logs, maintenance, secrets, serve, shown, store_file
 from sermon_monitor.settings import Settings, SettingsError, load, without_effect
+from target.durations import parse_duration
 from target.rules import render_rules
 
 MAX_REPLAY_BYTES = 64 * 1024 * 1024
@@ -177,6 +178,67 @@ def incidents_command(context: click.Context, as_json: bool, limit: int) -> None
     except StoreError as error:
         fail([str(error)])
     shown.incidents(found, as_json=as_json)
+
+
+@main.group("maintenance")
+def maintenance_group() -> None:
+    """Windows in which nothing is done by itself. What fires is shown all the same.
+
+    Example: sermon-monitor maintenance start 30m --reason "updates of the Pi"
+    """
+
+
+@maintenance_group.command("start")
+@click.argument("length", metavar="DURATION")
+@click.option("--reason", required=True, help="Why; whoever sees an alert meanwhile reads it.")
+@click.pass_context
+def maintenance_start(context: click.Context, length: str, reason: str) -> None:
+    """Open a window now. It ends by itself.
+
+    Example: sermon-monitor maintenance start 30m --reason "updates of the Pi"
+    """
+    try:
+        duration = parse_duration(length)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    try:
+        until = maintenance.start(settings_of(context).database_path, duration, reason)
+    except maintenance.RefusedError as error:
+        raise click.UsageError(str(error)) from error
+    except StoreError as error:
+        fail([str(error)])
+    click.echo(
+        f"maintenance until {until.astimezone():%H:%M}: nothing is done by itself until then"
+    )
+
+
+@maintenance_group.command("stop")
+@click.pass_context
+def maintenance_stop(context: click.Context) -> None:
+    """End what is open now.
+
+    Example: sermon-monitor maintenance stop
+    """
+    try:
+        ended = maintenance.stop(settings_of(context).database_path)
+    except StoreError as error:
+        fail([str(error)])
+    click.echo("maintenance is over: alerts are acted on again" if ended else "no window was open")
+
+
+@maintenance_group.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the windows as JSON.")
+@click.pass_context
+def maintenance_list(context: click.Context, as_json: bool) -> None:
+    """List windows, the newest first.
+
+    Example: sermon-monitor maintenance list --json
+    """
+    try:
+        found = maintenance.listed(settings_of(context).database_path)
+    except StoreError as error:
+        fail([str(error)])
+    shown.windows(found, as_json=as_json)
 
 
 @main.command("rules")

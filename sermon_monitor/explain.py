@@ -9,8 +9,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
-
 from receiver import gates
 from receiver.alertmanager import Alert, Webhook
 from receiver.http import Http, open_session
@@ -92,10 +90,10 @@ def _copy_of_store(settings: Settings) -> sqlite3.Connection:
 @contextlib.asynccontextmanager
 async def _lookout(settings: Settings, policy: Policy) -> AsyncIterator[Lookout]:
     engine = Engine(settings.docker_host)
-    async with open_session() as calls, aiohttp.ClientSession() as probes:
+    async with open_session() as calls:
         http = Http(calls)
         try:
-            yield Lookout(settings, policy, Confirmer(settings, engine, probes, http), http)
+            yield Lookout(settings, policy, Confirmer(settings, engine, http), http)
         finally:
             engine.close()
 

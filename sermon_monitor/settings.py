@@ -46,9 +46,7 @@ RESERVED = frozenset(
         "EMERGENCY_STOP_ON_CRITICAL",  # in the guide's health-monitor.conf, which works unchanged
         "DIGEST_AT",
         "GITHUB_WEBHOOK_SECRET",
-        "HEARTBEAT_URL",
         "TIMEZONE",
-        "WATCHDOG_TIMEOUT",
     }
 )
 """Names that this release takes and does nothing with; ``check`` and the start say so."""

@@ -27,9 +27,9 @@ def incidents(c: Connection, limit: int = 50) -> list[Incident]:
 
 
 def open_of(c: Connection, service: str) -> Incident | None:
-    """The one open incident of a service."""
+    """The one open incident of a service, that of its digest aside."""
     row = c.execute(
-        "SELECT * FROM incidents WHERE service = ? AND state = 'open'", (service,)
+        "SELECT * FROM incidents WHERE service = ? AND state = 'open' AND NOT digest", (service,)
     ).fetchone()
     return rows.to_incident(row) if row else None
 
@@ -52,15 +52,19 @@ class Present:
     ladder_at: datetime | None
 
 
-def present(c: Connection, service: str, now: datetime, flap_window: timedelta) -> Present:
+def present(
+    c: Connection, service: str, now: datetime, flap_window: timedelta, *, digest: bool = False
+) -> Present:
+    """``digest``: how its incident of what is only for the digest stands."""
     current = c.execute(
-        "SELECT id, ladder_at FROM incidents WHERE service = ? AND state = 'open'", (service,)
+        "SELECT id, ladder_at FROM incidents WHERE service = ? AND state = 'open' AND digest = ?",
+        (service, digest),
     ).fetchone()
     if current:
         return Present(current["id"], None, rows.to_at(current["ladder_at"]))
     recent = c.execute(
-        "SELECT id FROM incidents WHERE service = ? AND state = 'resolved' AND resolved_at > ? ORDER BY resolved_at DESC LIMIT 1",
-        (service, (now - flap_window).timestamp()),
+        "SELECT id FROM incidents WHERE service = ? AND state = 'resolved' AND resolved_at > ? AND digest = ? ORDER BY resolved_at DESC LIMIT 1",
+        (service, (now - flap_window).timestamp(), digest),
     ).fetchone()
     return Present(None, recent["id"] if recent else None, None)
 
@@ -84,10 +88,12 @@ def taken(
     return frozenset((row["action"], row["target"]) for row in found)
 
 
-def open_incident(c: Connection, service: str, severity: Severity, now: datetime) -> int:
+def open_incident(
+    c: Connection, service: str, severity: Severity, now: datetime, *, digest: bool = False
+) -> int:
     cursor = c.execute(
-        "INSERT INTO incidents (service, state, severity, opened_at) VALUES (?, 'open', ?, ?)",
-        (service, severity, now.timestamp()),
+        "INSERT INTO incidents (service, state, severity, opened_at, digest) VALUES (?, 'open', ?, ?, ?)",
+        (service, severity, now.timestamp(), digest),
     )
     return int(cursor.lastrowid or 0)
 
@@ -210,6 +216,9 @@ def end_alerts(c: Connection, fingerprints: Iterable[str], now: datetime) -> Non
 
 
 def critical_fires(c: Connection) -> bool:
-    """Whether any critical alert fires, of whatever service."""
-    query = "SELECT 1 FROM alerts WHERE ended_at IS NULL AND severity = 'critical' LIMIT 1"
+    """Whether any critical alert fires about what is watched: trouble of the pipeline's own says nothing of it."""
+    query = (
+        "SELECT 1 FROM alerts WHERE ended_at IS NULL AND severity = 'critical'"
+        " AND labels ->> 'category' IS NOT 'pipeline' LIMIT 1"
+    )
     return c.execute(query).fetchone() is not None

@@ -30,6 +30,7 @@ def to_incident(row: sqlite3.Row) -> Incident:
         verdict=row["verdict"],
         truncated=row["truncated"],
         check_at=to_at(row["check_at"]),
+        digest=bool(row["digest"]),
     )
 
 

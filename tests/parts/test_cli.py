@@ -111,6 +111,7 @@ def test_explain_shows_each_step_with_every_gate(monitor: Command) -> None:
         "person at 10m",
         "still firing",
         "switched on",
+        "no maintenance",
         "confirmed",
         "cool-down and budget",
         "nothing in flight",
@@ -121,7 +122,7 @@ def test_explain_shows_each_step_with_every_gate(monitor: Command) -> None:
     ):
         assert words in answer.out
     told = json.loads(monitor("explain", "ServiceDown", "cause=app", "--json").out)
-    assert [len(step["gates"]) for step in told["steps"]] == [9, 9, 1]
+    assert [len(step["gates"]) for step in told["steps"]] == [10, 10, 2]
     assert not monitor.state.exists(), "explain changed something"
 
 

@@ -172,11 +172,11 @@ def test_the_watchdog_only_beats(story: Story) -> None:
 
 def test_an_incident_is_as_severe_as_its_worst_alert_ever_was(story: Story) -> None:
     told = []
-    for name, severity in (("A", "info"), ("B", "critical"), ("C", "warning")):
+    for name, severity in (("A", "warning"), ("B", "critical"), ("C", "warning")):
         story.fires(name, severity)
         told.append(story.incident.severity)
     story.ends("B")
-    assert [*told, story.incident.severity] == ["info", "critical", "critical", "critical"]
+    assert [*told, story.incident.severity] == ["warning", "critical", "critical", "critical"]
 
 
 def test_a_silent_card_gets_one_ringing_call_when_it_becomes_critical(story: Story) -> None:
@@ -196,12 +196,28 @@ def test_a_card_not_yet_made_is_made_ringing_and_needs_no_call(story: Story) -> 
     assert story.messages() == [("card", True)]
 
 
-def test_what_is_only_for_the_digest_has_no_card_until_something_worse_joins(story: Story) -> None:
+def test_what_is_only_for_the_digest_stands_apart(story: Story) -> None:
+    """A deployment is news, no trouble: it has no card, and opens, holds and reopens nothing else."""
     assert story.fires("Deployed", "info") == "open"
-    story.ends("Deployed", "info")
+    assert story.fires("DiscordNotificationFailures", "info") == "join"
     assert story.messages() == []
-    story.fires("HighMemoryUsage", "warning")
+    assert story.fires("HighMemoryUsage", "warning") == "open"
     assert story.messages() == [("card", False)]
+    story.ends("HighMemoryUsage", "warning")
+    trouble, digest = sorted(story.all, key=lambda one: one.digest)
+    assert not incidents.any_firing(story.c, trouble.id)
+    assert incidents.any_firing(story.c, digest.id)
+    assert incidents.resolve_incident(story.c, trouble.id, "well", story.clock.now())
+    assert story.fires("Deployed", "info", cause="again") == "join"
+    assert {one.id: one.state for one in story.all} == {trouble.id: "resolved", digest.id: "open"}
+    assert story.fires("HighMemoryUsage", "warning") == "reopen"
+
+
+def test_trouble_of_the_pipelines_own_says_nothing_of_what_is_watched(story: Story) -> None:
+    story.fires("OutboxStuck", category="pipeline")
+    assert not incidents.critical_fires(story.c)
+    story.fires("ServiceDown", cause="app", category="health")
+    assert incidents.critical_fires(story.c)
 
 
 def test_a_thousand_ends_in_one_body(story: Story) -> None:

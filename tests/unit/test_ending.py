@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from receiver.ending import judge_end
+from receiver.ending import Sight, judge_end
 from receiver.gates import Confirmation
 from receiver.records import AlertInstance, Incident, Step
 from receiver.situation import History
@@ -30,7 +30,7 @@ def step(action: str, state: Any, at: datetime = NOW, **detail: Any) -> Step:
 
 def history(alerts: list[AlertInstance], *steps: Step, ladder_at: datetime = NOW) -> History:
     incident = Incident(1, "s", "open", "critical", NOW, ladder_at, None, 0, "stale", 0, NOW)
-    return History(incident, alerts, steps, (), (), ())
+    return History(incident, alerts, steps, (), (), (), None)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,31 @@ def history(alerts: list[AlertInstance], *steps: Step, ladder_at: datetime = NOW
 )
 def test_the_last_alert_is_over(seen: Confirmation, kind: str) -> None:
     assert judge_end(history([alert("A", firing=False)]), (), seen).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("seen", "sight", "kind", "words"),
+    [
+        (WELL, Sight(), "resolve", "HTTP 200"),
+        (WELL, Sight("no Watchdog"), "resolve", "HTTP 200"),
+        (SICK, Sight("no Watchdog"), "wait", "monitoring is blind; the alerts are over, but"),
+        (UNKNOWN, Sight("no Watchdog"), "wait", "monitoring is blind; the alerts are over, but"),
+        (WELL, Sight("no Watchdog", ("A",)), "wait", "blind: no Watchdog; whether A is over"),
+        (UNASKABLE, Sight("no Watchdog", ("A",)), "wait", "blind: no Watchdog; whether A is over"),
+        (WELL, Sight("", ("A",)), "wait", ""),
+        (SICK, Sight("", ("A",)), "wait", "our own look does not agree"),
+    ],
+)
+def test_an_end_that_only_alertmanager_says_is_none_while_monitoring_is_blind(
+    seen: Confirmation, sight: Sight, kind: str, words: str
+) -> None:
+    ending = judge_end(history([alert("A", firing=False)]), (), seen, sight)
+    assert (ending.kind, words in ending.words) == (kind, True)
+    assert bool(ending.words) is bool(words)
+    lingering = [alert("A", firing=False), alert("B", firing=True)]
+    calm = judge_end(history(lingering), (), seen, sight)
+    assert calm.kind == ("calm" if kind == "resolve" else kind)
+    assert judge_end(history(lingering), lingering[1:], seen, sight).kind == "on"
 
 
 def test_a_lingering_warning_keeps_the_incident_but_not_the_ladder() -> None:

@@ -49,7 +49,7 @@ OPEN = Facts(
 
 
 def test_with_everything_right_all_gates_pass() -> None:
-    assert [verdict.outcome for verdict in judge_all(OPEN)] == ["pass"] * 9
+    assert [verdict.outcome for verdict in judge_all(OPEN)] == ["pass"] * 10
     assert judge(OPEN).outcome == "pass"
 
 
@@ -107,6 +107,12 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         {"budget": replace(FREE, rollbacks_of_incident=1)},
         "refuse",
         "has had its rollback",
+    ),
+    (
+        "no maintenance",
+        {"maintenance": "maintenance until 23:30 UTC: updates"},
+        "wait",
+        "maintenance until 23:30 UTC: updates",
     ),
     (
         "cool-down and budget",

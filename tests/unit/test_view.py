@@ -66,7 +66,7 @@ def step(number: int, action: str, state: str, due: float, **changes: Any) -> St
 
 
 def history(*alerts: AlertInstance, steps: tuple[Step, ...] = ()) -> History:
-    return History(INCIDENT, alerts, steps, running=(), rollbacks=(), restarts=())
+    return History(INCIDENT, alerts, steps, running=(), rollbacks=(), restarts=(), window=None)
 
 
 def settings(**given: Any) -> ReceiverSettings:

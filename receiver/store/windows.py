@@ -1,0 +1,82 @@
+"""SQL of maintenance windows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from sqlite3 import Connection, Row
+
+from receiver.records import Window, WindowOrigin
+from receiver.store import rows
+
+
+def open_window(
+    c: Connection,
+    starts_at: datetime,
+    ends_at: datetime,
+    reason: str,
+    origin: WindowOrigin,
+    now: datetime,
+) -> None:
+    """An occurrence of a recurring window that is known already stays as it is."""
+    c.execute(
+        "INSERT INTO windows (starts_at, ends_at, reason, origin, made_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (starts_at.timestamp(), ends_at.timestamp(), reason, origin, now.timestamp()),
+    )
+
+
+def end_windows(c: Connection, now: datetime) -> int:
+    """End what is open now, and call off what is still to come by hand. Returns how many there were."""
+    ended = c.execute(
+        "UPDATE windows SET ends_at = :now, starts_at = min(starts_at, :now),"
+        " told = CASE WHEN starts_at > :now THEN 2 ELSE told END"
+        " WHERE ends_at > :now AND (starts_at <= :now OR origin = 'person')",
+        {"now": now.timestamp()},
+    )
+    return ended.rowcount
+
+
+def active(c: Connection, now: datetime) -> Window | None:
+    """The open window that lasts longest."""
+    row = c.execute(
+        "SELECT * FROM windows WHERE starts_at <= :now AND ends_at > :now ORDER BY ends_at DESC LIMIT 1",
+        {"now": now.timestamp()},
+    ).fetchone()
+    return _window(row) if row else None
+
+
+def windows(c: Connection, limit: int = 50) -> list[Window]:
+    """The newest first."""
+    query = "SELECT * FROM windows ORDER BY starts_at DESC, id DESC LIMIT ?"
+    return [_window(row) for row in c.execute(query, (limit,))]
+
+
+def to_tell(c: Connection, now: datetime) -> list[Window]:
+    """Windows whose beginning or end has come and has not been told."""
+    query = (
+        "SELECT * FROM windows WHERE (told = 0 AND starts_at <= :now) OR (told = 1 AND ends_at <= :now)"
+        " ORDER BY starts_at, id"
+    )
+    return [_window(row) for row in c.execute(query, {"now": now.timestamp()})]
+
+
+def told(c: Connection, window: Window, stage: int) -> None:
+    c.execute("UPDATE windows SET told = ? WHERE id = ?", (stage, window.id))
+
+
+def next_change(c: Connection) -> datetime | None:
+    """When a window next begins or ends, of those that have not been told of."""
+    row = c.execute(
+        "SELECT min(CASE told WHEN 0 THEN starts_at ELSE ends_at END) FROM windows WHERE told < 2"
+    ).fetchone()
+    return rows.to_at(row[0])
+
+
+def _window(row: Row) -> Window:
+    return Window(
+        id=row["id"],
+        starts_at=rows.to_time(row["starts_at"]),
+        ends_at=rows.to_time(row["ends_at"]),
+        reason=row["reason"],
+        origin=row["origin"],
+        told=row["told"],
+    )
