@@ -30,7 +30,7 @@ demo: $(VENV)/.dev ## the story on a real Docker Engine, Prometheus and Alertman
 check: $(VENV)/.run ## settings, rules and what can be reached from here
 	@$(BIN)/sermon-monitor check $(ARGS)
 
-bench: $(VENV)/.dev ## measure
+bench: $(VENV)/.dev ## CPU and memory against peers and floors; ARGS names sections (docs/performance.md)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 lint: $(VENV)/.dev ## style, types and the layers between the packages

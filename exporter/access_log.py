@@ -25,9 +25,10 @@ _ANSI = re.compile(rb"\x1b\[[0-9;]*m")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|µs|μs|us|ns)")
 _WHOLE_DURATION = re.compile(r"-?(?:\d+(?:\.\d+)?(?:h|ms|m|s|µs|μs|us|ns))+", re.ASCII)
 _PLAIN_DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)(s|ms|µs|ns)", re.ASCII)
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-_SECONDS |= {"\u00b5s": 1e-6, "\u03bcs": 1e-6}
-_LONGEST_SECONDS = 2**63 / 1e9
+_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "\u00b5s": 1e6, "\u03bcs": 1e6, "ns": 1e9}
+"""To divide by: a whole number of a smaller unit is then the nearest float."""
+_SECONDS = {"h": 3600.0, "m": 60.0}
+LONGEST_SECONDS = 2**63 / 1e9
 """A Go duration is 64 bits of nanoseconds."""
 
 _STAMP = re.compile(
@@ -76,7 +77,7 @@ _SIGNS: tuple[tuple[bytes, bytes, str], ...] = (
     (b"Failed to update deployment status:", b"", "discord"),
     (b"Failed to send startup notification:", b"", "discord"),
 )
-_BEGINNINGS = tuple({beginning for beginning, _, _ in _SIGNS})
+SIGN_BEGINNINGS = tuple({beginning for beginning, _, _ in _SIGNS})
 
 
 def parse_line(line: bytes, stream: int = STDOUT) -> Access | Text:
@@ -92,7 +93,7 @@ def parse_line(line: bytes, stream: int = STDOUT) -> Access | Text:
         if found:
             return _access(*found.groups())
         if _DAMAGED.match(line):
-            return Text("unparsable", _sign(line.rpartition(b" | ")[2]))
+            return Text("unparsable", sign_of(line.rpartition(b" | ")[2]))
     return _text(line)
 
 
@@ -100,13 +101,17 @@ def parse_duration(text: str) -> float | None:
     """Seconds of a Go duration as ``%v`` prints it (``123.456µs``, ``1m3.2s``); None for anything else."""
     plain = _PLAIN_DURATION.fullmatch(text)
     if plain:  # nearly all: one number with one unit
-        return float(plain[1]) * _SECONDS[plain[2]]
+        return float(plain[1]) / _PER_SECOND[plain[2]]
     if len(text) > 64 or not _WHOLE_DURATION.fullmatch(text):
         return None
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
-    if seconds > _LONGEST_SECONDS:
+    seconds = sum(_seconds(float(number), unit) for number, unit in _DURATION.findall(text))
+    if seconds > LONGEST_SECONDS:
         return None
     return -seconds if text.startswith("-") else seconds
+
+
+def _seconds(number: float, unit: str) -> float:
+    return number * _SECONDS[unit] if unit in _SECONDS else number / _PER_SECOND[unit]
 
 
 def _access(
@@ -130,13 +135,14 @@ def _text(line: bytes) -> Text:
     message = line[stamp.end() :] if stamp else line
     if not stamp and message.startswith((b"panic: ", b"fatal error: ")):
         return Text("panic")
-    sign = _sign(message)
+    sign = sign_of(message)
     known = bool(stamp or sign or _LEVEL.match(message))
     return Text("app" if known else "other", sign)
 
 
-def _sign(message: bytes) -> str:
-    if not message.startswith(_BEGINNINGS):
+def sign_of(message: bytes) -> str:
+    """The sign that a message gives, without its stamp; empty: none."""
+    if not message.startswith(SIGN_BEGINNINGS):
         return ""
     for beginning, also, sign in _SIGNS:
         if message.startswith(beginning) and also in message:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 
 import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, disable_created_metrics
-from prometheus_client.exposition import gzip_accepted
 
 from exporter.collectors import COLLECTORS
 from exporter.collectors.process import ProcessesOwnCollector
 from exporter.context import Context
+from exporter.encoding import compress, gzip_wanted
 from exporter.exposition import render
 from exporter.scrape import Collector, Scraper, scrape_seconds
 from exporter.settings import ExporterSettings
 from target.discovery import Discovery
 from target.engine import Engine
 
-GZIP_LEVEL = 1
-"""A tenth larger than the best and three times as quick: the network is the loopback."""
 _LANDING = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Sermon Monitor exporter</title></head>
 <body><h1>Sermon Monitor exporter</h1><p><a href="/metrics">Metrics</a></p></body></html>
@@ -73,8 +70,8 @@ class Exporter:
         samples = await self._scraper.scrape(seconds)
         body, content_type = render(samples, request.headers.get("Accept", ""))
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-        if gzip_accepted(request.headers.get("Accept-Encoding", "")):
-            body = gzip.compress(body, GZIP_LEVEL)
+        if gzip_wanted(request.headers.get("Accept-Encoding", "")):
+            body = compress(body)
             headers["Content-Encoding"] = "gzip"
         return web.Response(body=body, headers=headers)
 

@@ -56,17 +56,35 @@ class Cursor:
         self._start = since_nano
         self._seen: dict[int, tuple[int, int]] = {}
         self._skip: dict[int, tuple[int, int]] = {}
+        self._known_from = since_nano + INTERLEAVED_NANO if since_nano else 0
+        """From here on every entry is new; 0 once one of them has been there."""
+
+    @property
+    def settled(self) -> bool:
+        """Every entry that comes is new: they may be counted without being asked for one by one."""
+        return not self._known_from
+
+    @property
+    def last_nano(self) -> int:
+        """The newest stamp; 0 before the first."""
+        return max((moment for moment, _ in self._seen.values()), default=0)
 
     def resume(self) -> int:
         """The moment to ask the Engine for (it answers from that moment on, included)."""
         self._skip = dict(self._seen)
-        last = max((moment for moment, _ in self._seen.values()), default=0)
+        last = self.last_nano
+        self._known_from = max(self._known_from, last + INTERLEAVED_NANO if last else 0)
         return max(self._start, last - INTERLEAVED_NANO)
 
     def is_new(self, stream: int, time_nano: int) -> bool:
-        """Note the entry; False when it was counted before the connection broke."""
+        """Note the entry; False when it was counted before the connection broke, or is older than the start."""
         if not time_nano:
             return True
+        if time_nano < self._start:
+            return False
+        if self._known_from and time_nano > self._known_from:
+            self._skip.clear()
+            self._known_from = 0
         if stream in self._skip:
             last, left = self._skip[stream]
             if time_nano < last:
@@ -75,9 +93,13 @@ class Cursor:
                 self._skip[stream] = (last, left - 1)
                 return False
             del self._skip[stream]
-        moment, count = self._seen.get(stream, (0, 0))
-        self._seen[stream] = (time_nano, count + 1 if time_nano == moment else 1)
+        self.advance(stream, time_nano, 1)
         return True
+
+    def advance(self, stream: int, time_nano: int, count: int) -> None:
+        """Note the stream's newest stamp and how many of the entries just read have it."""
+        moment, before = self._seen.get(stream, (0, 0))
+        self._seen[stream] = (time_nano, count + before if time_nano == moment else count)
 
 
 class LineAssembler:
@@ -86,6 +108,11 @@ class LineAssembler:
     def __init__(self, *, tty: bool = False) -> None:
         self._tty = tty
         self._open: dict[int, bytearray] = {}
+
+    @property
+    def open(self) -> bool:
+        """A line has begun and not ended."""
+        return bool(self._open)
 
     def feed(self, stream: int, body: bytes) -> list[Line]:
         """The lines that this entry ends: mostly one, none while a long line goes on."""

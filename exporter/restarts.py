@@ -2,38 +2,52 @@
 
 The Engine's RestartCount counts what the restart policy did to one container: it begins again at 0
 with a recreation and with a restart by hand. Container name, id, StartedAt and RestartCount together
-tell how often what bears the name was started again.
+tell how often what bears the name was started again between two inspections; the events of its deaths
+tell what they miss. Both tell of the same restarts, so that the larger number counts, never the sum.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from target.engine import Container
+from target.engine_stream import Event
 
 _MOST = 512
 """Names and ids remembered; a deployment has a handful."""
+_MOST_DEATHS = 256
+"""Deaths remembered between two inspections."""
+_LATE_NANO = 10 * 10**9
+"""The ``oom`` event may come after the death that it led to, and the inspection of that."""
 
 
 @dataclass
 class _Life:
-    """What bore a name when it was last seen."""
+    """What bore a name when it was last seen. Times are those of the Engine's clock, in Unix nanoseconds."""
 
-    id: str
-    started_at: datetime | None
-    restart_count: int
+    id: str = ""
+    began: int = 0
+    started_at: datetime | None = None
+    restart_count: int = 0
     restarts: int = 0
+    deaths: deque[int] = field(default_factory=lambda: deque(maxlen=_MOST_DEATHS))
+    """Of what bore the name, since ``began``."""
 
 
 @dataclass
 class _Kills:
-    """Out-of-memory kills of one container; ``told`` of them had been told by events at its last end."""
+    """Out-of-memory kills of one container."""
 
     total: int = 0
-    told: int = 0
-    finished_at: datetime | None = None
+    told_at: int = 0
+    """The last event's time, in Unix nanoseconds."""
+    owed_until: int = 0
+    """An event up to this time tells of a kill that an inspection has told before."""
+    ended_at: int = 0
+    """The last end that was seen."""
 
 
 class Restarts:
@@ -42,22 +56,40 @@ class Restarts:
     def __init__(self) -> None:
         self._lives: dict[str, _Life] = {}
         self._kills: dict[str, _Kills] = {}
+        self._created: dict[str, None] = {}
 
     def observe(self, containers: Iterable[Container]) -> None:
-        """Take in the containers as they are now. What was so at the first sight of a name is not counted."""
+        """Take in the containers as they are now.
+
+        What was so at the first sight of a name is not counted, unless we saw its creation.
+        """
         for container in containers:
-            life = self._lives.pop(container.name, None)
-            restarts = life.restarts + _more(life, container) if life else 0
-            self._lives[container.name] = _Life(
-                container.id, container.started_at, _done(container), restarts
-            )
+            life = self._lives.pop(container.name, None) or _Life()
+            life.restarts += self._more(life, container)
+            self._lives[container.name] = _seen(life, container)
             self._observe_kill(container)
         _bound(self._lives)
         _bound(self._kills)
 
-    def killed(self, container_id: str) -> None:
+    def take(self, event: Event) -> None:
+        """One event of the Engine's; those that say nothing of a restart or a kill are passed over."""
+        if event.action == "oom":
+            self.killed(event.container_id, event.time_nano)
+        elif event.action == "create":
+            self._created[event.container_id] = None
+            _bound(self._created)
+        elif event.action == "die":
+            life = self._lives.setdefault(event.attributes.get("name", ""), _Life())
+            life.deaths.append(event.time_nano)
+            _bound(self._lives)
+
+    def killed(self, container_id: str, moment_nano: int) -> None:
         """The Engine told an ``oom`` event."""
-        self._kills.setdefault(container_id, _Kills()).total += 1
+        kills = self._kills.setdefault(container_id, _Kills())
+        if moment_nano > kills.owed_until:
+            kills.total += 1
+        kills.told_at, kills.owed_until = moment_nano, 0
+        _bound(self._kills)
 
     def restarts(self, name: str) -> int:
         """Starts of what bears ``name`` after the first that was seen."""
@@ -69,14 +101,56 @@ class Restarts:
         kills = self._kills.get(container_id)
         return kills.total if kills else 0
 
+    def _more(self, life: _Life, container: Container) -> int:
+        """How often it was started again between two sights."""
+        if container.started_at is None:
+            return 0  # its first start is still to come, and counts then
+        if not life.id and container.id not in self._created:
+            return 0
+        if life.id == container.id and life.started_at == container.started_at:
+            return 0
+        started = _nano(container.started_at)
+        died = sum(life.began <= moment < started for moment in life.deaths)
+        return max(died, _by_inspection(life, container))
+
     def _observe_kill(self, container: Container) -> None:
         """A kill that no event told, because the event stream was broken, shows in the inspection."""
-        kills = self._kills.pop(container.id, None) or _Kills(finished_at=container.finished_at)
+        ended = _nano(container.finished_at) if container.finished_at else 0
+        history = 0 if container.id in self._created else ended
+        kills = self._kills.pop(container.id, None) or _Kills(ended_at=history)
         self._kills[container.id] = kills
-        if container.finished_at != kills.finished_at:
-            if container.oom_killed and kills.total == kills.told:
-                kills.total += 1
-            kills.told, kills.finished_at = kills.total, container.finished_at
+        if ended == kills.ended_at:
+            return
+        until = ended + _LATE_NANO
+        if container.oom_killed and not kills.ended_at < kills.told_at <= until:
+            kills.total += 1
+            kills.owed_until = until
+        kills.ended_at = ended
+
+
+def _by_inspection(life: _Life, container: Container) -> int:
+    done = _done(container)
+    if life.id != container.id:
+        # The first start of the first bearer that we know is none; a successor's is.
+        return done + (life.started_at is not None)
+    if life.started_at is None:
+        return max(0, done - life.restart_count)
+    if done < life.restart_count:
+        return 1 + done  # by hand, which begins the count again
+    return max(1, done - life.restart_count)
+
+
+def _seen(life: _Life, container: Container) -> _Life:
+    """``life`` as ``container`` shows it. A successor that has not been started yet leaves the old one's."""
+    if container.started_at is None and life.started_at is not None:
+        return life
+    if container.started_at is not None and container.started_at != life.started_at:
+        life.began = _nano(container.started_at)
+        while life.deaths and life.deaths[0] < life.began:
+            life.deaths.popleft()
+    life.id, life.started_at = container.id, container.started_at
+    life.restart_count = _done(container)
+    return life
 
 
 def _done(container: Container) -> int:
@@ -84,17 +158,11 @@ def _done(container: Container) -> int:
     return max(0, container.restart_count - (container.state == "restarting"))
 
 
-def _more(life: _Life, container: Container) -> int:
-    """How often it was started again between two sights."""
-    done = _done(container)
-    if container.id != life.id:
-        return 1 + done
-    if container.started_at == life.started_at or life.started_at is None:
-        return 0
-    return 1 + done if done < life.restart_count else max(1, done - life.restart_count)
+def _nano(moment: datetime) -> int:
+    return round(moment.timestamp() * 1e6) * 1000
 
 
-def _bound(remembered: dict[str, _Life] | dict[str, _Kills]) -> None:
+def _bound(remembered: dict[str, _Life] | dict[str, _Kills] | dict[str, None]) -> None:
     """Forget those that were not seen for the longest time."""
     while len(remembered) > _MOST:
         del remembered[next(iter(remembered))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
@@ -25,3 +25,4 @@ class ExporterSettings(DeploymentSettings):
     cgroup_root: AbsolutePath = Path("/sys/fs/cgroup")
     proc_root: AbsolutePath = Path("/proc")
     rootfs: AbsolutePath = Path("/")
+    log_source: Literal["auto", "engine"] = "auto"

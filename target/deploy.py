@@ -155,7 +155,13 @@ def _change(
         deployment.compose.up(deployment.service)
         progress(f"verifying: image, container, {plan.health_url}")
         failure = verify(
-            plan.engine, deployment.project, deployment.service, image.id, plan.health_url, patience
+            plan.engine,
+            deployment.project,
+            deployment.service,
+            image.id,
+            plan.health_url,
+            patience,
+            plan.settings.app_health_body,
         )
     except (ComposeError, EngineError) as error:
         failure = str(error)

@@ -1,7 +1,7 @@
 """The one place that talks to the Docker Engine: what runs, restart, images.
 
-Calls block for at most ``timeout`` seconds each; asyncio code runs them in a thread. Streams
-(events, logs) are in engine_stream.py.
+Calls block for at most ``timeout`` seconds each; asyncio code runs them in a thread. What discovery
+asks again and again is in engine_reader.py, streams (events, logs) are in engine_stream.py.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ COMPOSE_SERVICE = "com.docker.compose.service"
 COMPOSE_PROJECT = "com.docker.compose.project"
 REVISION = "org.opencontainers.image.revision"
 VERSION = "org.opencontainers.image.version"
+HEALTH = ("starting", "healthy", "unhealthy")
+"""The Engine's ``none``, or no word at all, means that there is no health check."""
 
 Result = TypeVar("Result")
 
@@ -122,7 +124,7 @@ class Engine:
         return found
 
     def container(self, name_or_id: str) -> Container:
-        return _container(
+        return parse_container(
             self._call(
                 f"inspect of {name_or_id[:64]}",
                 lambda client: client.api.inspect_container(name_or_id),
@@ -254,16 +256,17 @@ def _pull(client: docker.DockerClient, reference: str, deadline: float) -> None:
         raise EngineError(f"pull of {reference}: the Engine's answer cannot be read") from error
 
 
-def _container(raw: Mapping[str, Any]) -> Container:
+def parse_container(raw: Mapping[str, Any]) -> Container:
+    """An inspection's answer (Docker Engine API, "Inspect a container"). Raises EngineError for any other."""
     try:
         state, config = raw["State"], raw["Config"]
         return Container(
-            id=raw["Id"],
-            name=raw["Name"].lstrip("/"),
-            image=config["Image"],
-            image_id=raw["Image"],
-            state=state["Status"],
-            health=(state.get("Health") or {}).get("Status"),
+            id=_text(raw["Id"]),
+            name=_text(raw["Name"]).lstrip("/"),
+            image=_text(config["Image"]),
+            image_id=_text(raw["Image"]),
+            state=_text(state["Status"]),
+            health=_health((state.get("Health") or {}).get("Status")),
             exit_code=int(state.get("ExitCode") or 0),
             oom_killed=bool(state.get("OOMKilled")),
             restart_count=int(raw.get("RestartCount") or 0),
@@ -272,15 +275,26 @@ def _container(raw: Mapping[str, Any]) -> Container:
             started_at=parse_engine_time(state.get("StartedAt") or ""),
             finished_at=parse_engine_time(state.get("FinishedAt") or ""),
             tty=bool(config.get("Tty")),
-            log_path=raw.get("LogPath") or "",
-            restart_policy=((raw.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name")
-            or "no",
-            labels=dict(config.get("Labels") or {}),
+            log_path=_text(raw.get("LogPath") or ""),
+            restart_policy=_text(
+                ((raw.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or "no"
+            ),
+            labels={str(key): str(value) for key, value in (config.get("Labels") or {}).items()},
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise EngineError(
-            f"the Engine's answer about a container cannot be read: {error!r}"
+            f"the Engine's answer about a container cannot be read: {error!r}"[:300]
         ) from error
+
+
+def _health(status: object) -> str | None:
+    return status if isinstance(status, str) and status in HEALTH else None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"no text: {value!r:.40}")
+    return value
 
 
 def _image(raw: Mapping[str, Any]) -> Image:

@@ -24,6 +24,15 @@ MAX_ENTRY_BYTES = 64 * 1024
 """A TTY's log has no frames; a line longer than this is handed on in pieces."""
 MAX_EVENT_BYTES = 1024 * 1024
 _HEADER = 8
+_NO_JSON = (ValueError, RecursionError)
+"""What json.loads raises: of hostile depth the latter."""
+
+
+CHANGES = (
+    *("create", "start", "restart", "stop", "kill", "die", "oom", "pause", "unpause"),
+    *("rename", "update", "health_status", "destroy"),
+)
+"""Events that change what a container is. Each run of a health check would be three more (``exec_…``)."""
 
 
 class FrameError(EngineError):
@@ -104,13 +113,16 @@ def parse_event(line: bytes) -> Event | None:
         if raw.get("Type") != "container":
             return None
         actor = raw.get("Actor") or {}
+        nano = int(raw.get("timeNano") or int(raw.get("time") or 0) * 10**9)
+        if not 0 <= nano < 2**63:
+            raise ValueError(f"time {nano}")
         return Event(
             action=str(raw["Action"]),
             container_id=str(actor.get("ID") or raw["id"]),
-            time_nano=int(raw.get("timeNano") or int(raw.get("time") or 0) * 10**9),
+            time_nano=nano,
             attributes={str(k): str(v) for k, v in (actor.get("Attributes") or {}).items()},
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, ArithmeticError, *_NO_JSON) as error:
         raise EngineError(f"an event of the Engine's cannot be read: {error!r}"[:200]) from error
 
 
@@ -128,6 +140,11 @@ def parse_host(host: str) -> tuple[str | None, str]:
     raise EngineError(f"DOCKER_HOST={host}: allowed: unix:///PATH, tcp://HOST:PORT, http(s)://…")
 
 
+def _seconds(nano: int) -> str:
+    """A time as the Engine's ``since`` takes it."""
+    return f"{nano // 10**9}.{nano % 10**9:09d}"
+
+
 class EngineStream:
     """Follows one Engine. Each stream has its own connection, closed with its context."""
 
@@ -137,10 +154,15 @@ class EngineStream:
         self.answer_seconds = answer_seconds
 
     @asynccontextmanager
-    async def events(self) -> AsyncIterator[AsyncIterator[Event]]:
-        """Container events from now on. The Engine listens once the context is entered. Raises EngineError."""
-        filters = json.dumps({"type": ["container"]})
-        async with self._open("/events", {"filters": filters}, "events") as answer:
+    async def events(self, since_nano: int = 0) -> AsyncIterator[AsyncIterator[Event]]:
+        """CHANGES of containers from now on; before them those since ``since_nano`` that the Engine still has.
+
+        It keeps its last 256. It listens once the context is entered. Raises EngineError.
+        """
+        query = {"filters": json.dumps({"type": ["container"], "event": CHANGES})}
+        if since_nano:
+            query["since"] = _seconds(since_nano)
+        async with self._open("/events", query, "events") as answer:
             yield self._events(answer)
 
     @asynccontextmanager
@@ -152,13 +174,12 @@ class EngineStream:
         An entry is one write of at most 16 KiB: only the last of a longer line ends in a newline. A
         TTY has one stream, 1, cut at its newlines. Ends when the container stops. Raises EngineError.
         """
-        seconds, nano = divmod(since_nano, 10**9)
         query = {
             "follow": "1",
             "stdout": "1",
             "stderr": "1",
             "timestamps": "1",
-            "since": f"{seconds}.{nano:09d}",
+            "since": _seconds(since_nano),
         }
         path = f"/containers/{container_id}/logs"
         async with self._open(path, query, f"log of {container_id[:12]}") as answer:

@@ -23,6 +23,7 @@ from pydantic import (
     ValidationError,
 )
 
+from target import expected_body
 from target.durations import Duration, parse_duration
 from target.setting_problem import setting_problem
 
@@ -100,6 +101,7 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Address = Annotated[str, AfterValidator(_address)]
 UrlPath = Annotated[str, AfterValidator(_path)]
 Regex = Annotated[str, AfterValidator(_regex)]
+ExpectedBody = Annotated[str, AfterValidator(expected_body.checked)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names), AfterValidator(_are_names)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 DockerHost = Annotated[str, AfterValidator(_docker_host)]
@@ -144,8 +146,10 @@ class DeploymentSettings(Room):
 
     app_url: HttpUrl = "http://127.0.0.1:8000"
     app_health_path: UrlPath = "/api/health"
+    app_health_body: ExpectedBody = ""
     minio_url: HttpUrl = "http://127.0.0.1:9000"
     minio_health_path: UrlPath = "/minio/health/live"
+    minio_health_body: ExpectedBody = ""
     app_containers: Regex = ".*sermon-uploader.*"
     app_service: Names = ("sermon-uploader-backend", "sermon-uploader", "backend")
     minio_service: Names = ("sermon-uploader-minio", "minio")

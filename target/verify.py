@@ -6,8 +6,6 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-import aiohttp
-
 from target.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Container, Engine
 from target.probe import ProbeResult, probe
 
@@ -28,22 +26,19 @@ class Patience:
     """Of the new container; as many are a crash loop."""
 
 
-def probe_once(url: str, timeout_seconds: float = 5.0) -> ProbeResult:
+def probe_once(url: str, timeout_seconds: float = 5.0, expected_body: str = "") -> ProbeResult:
     """One probe from code that is not asyncio. Never raises for an unhealthy target."""
-
-    async def ask() -> ProbeResult:
-        async with aiohttp.ClientSession() as session:
-            return await probe(session, url, timeout_seconds)
-
-    return asyncio.run(ask())
+    return asyncio.run(probe(url, timeout_seconds, expected_body=expected_body))
 
 
-def healthy_now(url: str, probes: int = 3, interval: float = 1.0) -> ProbeResult | None:
+def healthy_now(
+    url: str, probes: int = 3, interval: float = 1.0, expected_body: str = ""
+) -> ProbeResult | None:
     """None when ``probes`` in a row are answered well, else the first that was not."""
     for number in range(probes):
         if number:
             time.sleep(interval)
-        result = probe_once(url)
+        result = probe_once(url, expected_body=expected_body)
         if not result.healthy:
             return result
     return None
@@ -71,7 +66,13 @@ def runs_image(engine: Engine, project: str, service: str, image_id: str) -> str
 
 
 def verify(
-    engine: Engine, project: str, service: str, image_id: str, url: str, patience: Patience
+    engine: Engine,
+    project: str,
+    service: str,
+    image_id: str,
+    url: str,
+    patience: Patience,
+    expected_body: str = "",
 ) -> str | None:
     """None when it is proven, else the reason in words. Raises EngineError."""
     began = time.monotonic()
@@ -83,7 +84,7 @@ def verify(
         containers = service_containers(engine, project, service)
         if hopeless := next(filter(None, (_hopeless(c, patience) for c in containers)), None):
             return hopeless
-        result = probe_once(url, patience.probe_timeout)
+        result = probe_once(url, patience.probe_timeout, expected_body)
         restarted = sum(c.restart_count for c in containers)
         waiting = [c for c in containers if not _settled(c, now - began, patience)]
         if not result.healthy or restarted != restarts:

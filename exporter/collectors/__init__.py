@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from exporter.collectors.access_log import AccessLogCollector
+from exporter.collectors.container_sizes import ContainerSizesCollector
 from exporter.collectors.containers import ContainersCollector
 from exporter.collectors.host import HostCollector
 from exporter.collectors.probes import ProbesCollector
@@ -16,6 +17,7 @@ COLLECTORS: tuple[Callable[[Context], Collector], ...] = (
     ProbesCollector,
     AccessLogCollector,
     ContainersCollector,
+    ContainerSizesCollector,
     HostCollector,
     VersionsCollector,
 )

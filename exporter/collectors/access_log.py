@@ -1,20 +1,32 @@
-"""Requests, errors, times and uploads, from the application's log read through the Engine."""
+"""Requests, errors, times and uploads, from the application's log: its file where that can be read, else the Engine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prometheus_client.core import GaugeMetricFamily
-
-from exporter.access_log import parse_line
 from exporter.context import Context
-from exporter.exposition import from_metrics
-from exporter.log_follower import LogFollower
-from exporter.log_lines import Line
+from exporter.exposition import Family, Samples, number
+from exporter.log_follower import INTERRUPTIONS, SOURCES, LogFollower
+from exporter.log_reader import counters
 from exporter.scrape import CollectorError, Reading, known
 from exporter.traffic import Traffic
+from exporter.traffic_families import TrafficFamilies
 from target.engine import Container
 from target.roles import app_containers
+
+_STREAMS = Family(
+    "sermon_monitor_log_streams",
+    "gauge",
+    "Logs of application containers that are open for reading, by where they are read.",
+)
+_INTERRUPTIONS = Family(
+    "sermon_monitor_log_interruptions_total", "counter", "Times that an open log broke off."
+)
+_LAST_LINE = Family(
+    "sermon_monitor_log_last_line_timestamp_seconds",
+    "gauge",
+    "When the newest line that was read had been written.",
+)
 
 
 class AccessLogCollector:
@@ -26,30 +38,43 @@ class AccessLogCollector:
         self._settings = context.settings
         self._discovery = context.discovery
         self._traffic = Traffic()
-        self._follower = LogFollower(context.discovery, self._choose, self._take)
+        self._families = TrafficFamilies(self._traffic)
+        self._counters = counters(self._traffic)
+        files = context.settings.rootfs if context.settings.log_source == "auto" else None
+        self._follower = LogFollower(context.discovery, self._choose, self._counters, rootfs=files)
+        self._sources = {one: _STREAMS.series(source=one) for one in SOURCES}
+        self._reasons = {one: _INTERRUPTIONS.series(reason=one) for one in INTERRUPTIONS}
 
     async def run(self) -> None:
         await self._follower.run()
 
     def begin(self) -> Reading:
         """The counters; with a failure where a log cannot be read, for then they stand still."""
-        streams = GaugeMetricFamily(
-            "sermon_monitor_log_streams",
-            "Logs of application containers that are open for reading.",
-            value=sum(one.open for one in self._follower.followed),
-        )
-        samples = from_metrics([*self._traffic.families(), streams])
-        if not self._discovery.connected:
+        self._counters.settle()
+        samples = [*self._families.samples(), *self._own()]
+        followed = self._follower.followed
+        if not self._discovery.connected and not any(one.source for one in followed):
             raise CollectorError(f"no log can be read: {self._discovery.error}", samples)
-        problems = [one.problem for one in self._follower.followed if one.problem]
+        problems = [one.problem for one in followed if one.problem]
         if problems:
             raise CollectorError(problems[0], samples)
         return known(samples)
+
+    def _own(self) -> Sequence[Samples]:
+        """About the reading itself."""
+        sources = [one.source for one in self._follower.followed]
+        streams = [b"%b%d\n" % (head, sources.count(one)) for one, head in self._sources.items()]
+        broken = self._follower.interruptions
+        reasons = [b"%b%d\n" % (head, broken[one]) for one, head in self._reasons.items()]
+        last = self._follower.last_nano
+        line = b"%b %b\n" % (_LAST_LINE.name.encode(), number(last / 1e9)) if last else b""
+        return (
+            Samples(_STREAMS, b"".join(streams)),
+            Samples(_INTERRUPTIONS, b"".join(reasons)),
+            Samples(_LAST_LINE, line),
+        )
 
     def _choose(self) -> Sequence[Container]:
         chosen = app_containers(self._discovery.watched(), self._settings)
         self._traffic.forget({one.id for one in chosen})
         return chosen
-
-    def _take(self, container_id: str, line: Line) -> None:
-        self._traffic.add(container_id, parse_line(line.body, line.stream))

@@ -1,69 +1,173 @@
-"""``python -m tests.bench``: run all, print a table, write JSON."""
+"""``python -m tests.bench [SECTION …]``: measure, print a table, write JSON.
+
+Every figure stands beside a peer's or a floor's of the same run; CPU is the kernel's accounting.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from statistics import median
 
 import structlog
 from rich.console import Console
-from rich.table import Table
 
-from tests.bench import log_lines, webhooks
+from tests.bench import containers, engine_stats, host, idle, log_lines, memory, report, webhooks
+from tests.bench.fleet import fleet
+from tests.bench.report import Figure, Tell
+from tests.bench.scrape import Scrapes
+from tests.bench.watched import Watched, watched
+
+SIZES = (10, 50, 200)
+WRITTEN = Path("build") / "bench.json"
+COLUMNS = 150
+"""Of a table that goes to a file."""
+
+Alone = Callable[[int, Tell], list[Figure]]
+Whole = Callable[[Watched, int, Tell], list[Figure]]
+
+
+def _log(rounds: int, tell: Tell) -> list[Figure]:
+    tell("access log: a million lines of a file, read by us, by mtail and only split")
+    figures = log_lines.measure_file(rounds)
+    tell("access log: a container's backlog, from the Engine and from its file")
+    shares = log_lines.measure_engine(rounds)
+    by_engine = [a + b for a, b in zip(shares.ours_by_engine, shares.engine, strict=True)]
+    what, unit = "access log", "lines a CPU second"
+    return [
+        report.paired(what, unit, figures.ours, figures.mtail, "mtail, fewer labels"),
+        report.paired(what, unit, figures.ours, figures.floor, "split and count only"),
+        report.paired(
+            "access log from its file",
+            "CPU µs a line",
+            shares.ours_by_file,
+            by_engine,
+            "from the Engine: ours and its own",
+        ),
+    ]
+
+
+def _exposition(rounds: int, tell: Tell) -> list[Figure]:
+    tell("exposition: writing series")
+    ours, theirs = containers.measure_text(rounds)
+    what, peer = "a labelled series", "prometheus_client's labels"
+    return [report.paired(what, "CPU ns", _times(1e9, ours), _times(1e9, theirs), peer)]
+
+
+def _containers(rounds: int, tell: Tell) -> list[Figure]:
+    found = []
+    for way, pace, times in (("hot", 0.0, 4), ("cold", 1.0, 2)):
+        tell(f"containers: reading control groups, {way}")
+        ours, floor = containers.measure(20, rounds * times, pace)
+        what, peer = f"a container read and written, {way}", "the same files in C, only read"
+        found.append(report.paired(what, "CPU µs", _times(1e6, ours), _times(1e6, floor), peer))
+    return found
+
+
+def _host(rounds: int, tell: Tell) -> list[Figure]:
+    found = []
+    for way in ("hot", "cold"):
+        tell(f"host: {way}")
+        figures = host.measure(rounds, cold=way == "cold")
+        theirs = _times(1e6, figures.node_exporter)
+        for how, ours in (("read and written", figures.ours), ("by HTTP", figures.ours_by_http)):
+            what = f"the host {how}, {way}"
+            found.append(
+                report.paired(what, "CPU µs", _times(1e6, ours), theirs, "node_exporter by HTTP")
+            )
+    return found
+
+
+def _webhooks(rounds: int, tell: Tell) -> list[Figure]:
+    found = []
+    for alerts in (1, 100):
+        tell(f"webhooks of {alerts} alert(s)")
+        found.append(
+            report.paired(
+                f"webhooks of {alerts} alert(s), committed with FULL",
+                "requests a second",
+                *webhooks.measure(alerts, rounds),
+                "aiohttp + pydantic + one INSERT, FULL",
+            )
+        )
+    return found
+
+
+def _times(factor: float, figures: Sequence[float]) -> list[float]:
+    return [figure * factor for figure in figures]
+
+
+ALONE: dict[str, Alone] = {
+    "exposition": _exposition,
+    "containers": _containers,
+    "host": _host,
+    "log": _log,
+    "webhooks": _webhooks,
+}
+"""Sections on a part of ours."""
+
+
+def _whole(scrapes: Scrapes) -> dict[str, Whole]:
+    """Sections on the whole process and a real Engine (as root), once for each size of the fleet."""
+    return {
+        "idle": idle.measure,
+        "scrape": scrapes.measure,
+        "engine": engine_stats.measure,
+        "memory": memory.measure,
+    }
 
 
 def main() -> None:
+    names = [*ALONE, *_whole(Scrapes())]
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
+    parser.add_argument(
+        "sections", nargs="*", metavar="SECTION", help=f"all, or: {' '.join(names)}"
+    )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--sizes", type=_sizes, default=SIZES, help="containers, as 10,50,200")
+    parser.add_argument("--json", type=Path, default=WRITTEN, help="where to write the figures")
     arguments = parser.parse_args()
+    if unknown := set(arguments.sections) - set(names):
+        parser.error(f"no such section: {', '.join(sorted(unknown))}")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     console = Console()
-    rows: list[dict[str, object]] = []
-    with console.status("measuring") as status:
-        status.update("access log: parsing and counting lines")
-        mine, least = log_lines.measure(arguments.rounds)
-        speeds = [log_lines.LINES / cpu for cpu in mine], [log_lines.LINES / cpu for cpu in least]
-        rows.append(_row("log lines a CPU second", "split and count only", *speeds))
-        for alerts in (1, 100):
-            status.update(f"webhooks of {alerts} alert(s)")
-            rows.append(
-                _row(
-                    f"webhooks of {alerts} alert(s) a second, FULL",
-                    "aiohttp + pydantic + one INSERT, FULL",
-                    *webhooks.measure(alerts, arguments.rounds),
-                )
-            )
-    table = Table("what", "ours", "floor", "the floor is", "ours / floor", box=None)
-    for row in rows:
-        table.add_row(
-            *(
-                f"{v:,.0f}"
-                if k in ("ours", "floor")
-                else f"{v:.2f}"
-                if isinstance(v, float)
-                else str(v)
-                for k, v in row.items()
-            )
-        )
-    console.print(table)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    if not console.is_terminal:
+        console = Console(width=COLUMNS)
+    chosen = arguments.sections or names
+    figures: list[Figure] = []
+    for more in _measure(chosen, arguments.rounds, arguments.sizes, console.log):
+        figures += more
+        report.show(more, console)
+        report.write(figures, arguments.json)
+    console.rule("all")
+    report.show(figures, console)
+    console.print(f"written: {arguments.json}")
 
 
-def _row(what: str, floor: str, mine: list[float], least: list[float]) -> dict[str, object]:
-    """Medians; the ratio is the median of the pairs, because the machine's speed drifts."""
-    ratio = median(a / b for a, b in zip(mine, least, strict=True))
-    return {
-        "what": what,
-        "ours": median(mine),
-        "floor": median(least),
-        "the floor is": floor,
-        "ratio": ratio,
-    }
+def _measure(
+    chosen: list[str], rounds: int, sizes: tuple[int, ...], tell: Tell
+) -> Iterator[list[Figure]]:
+    for name, section in ALONE.items():
+        if name in chosen:
+            yield section(rounds, tell)
+    scrapes = Scrapes()
+    wanted = [section for name, section in _whole(scrapes).items() if name in chosen]
+    if not wanted:
+        return
+    tell("starting a Docker Engine")
+    with fleet() as containers:
+        for size in sizes:
+            tell(f"starting containers, {size} in all")
+            with watched(containers, size) as one:
+                for measure in wanted:
+                    yield measure(one, rounds, tell)
+        yield scrapes.slopes()
+        tell("removing the containers")
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(sorted(int(word) for word in text.split(",")))
 
 
 if __name__ == "__main__":

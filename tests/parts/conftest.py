@@ -26,7 +26,8 @@ async def app(engine: DockerEngine, python_image: str) -> AsyncIterator[App]:
 def watching(engine: DockerEngine, app: App, tmp_path: Path) -> Callable[..., Any]:
     """An exporter that watches only this test's containers."""
 
-    def start(host: str = engine.host) -> Any:
-        return exporter(tmp_path, host, APP_CONTAINERS=f"{app.name}.*", APP_SERVICE=app.name)
+    def start(host: str = engine.host, **settings: str) -> Any:
+        watched = {"APP_CONTAINERS": f"{app.name}.*", "APP_SERVICE": app.name}
+        return exporter(tmp_path, host, **watched, **settings)
 
     return start

@@ -54,13 +54,20 @@ class Running:
         """Value by sample name and then label values in the order of their names."""
         return samples_of(await self.text())
 
-    async def until(self, condition: Callable[[Samples], Any], what: str) -> Samples:
+    async def until(
+        self,
+        condition: Callable[[Samples], Any],
+        what: str,
+        *,
+        within: float = WITHIN,
+        pause: float = 0.02,
+    ) -> Samples:
         """Scrape until ``condition`` holds of the samples; those."""
         samples: Samples = {}
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(within):
                 while not condition(samples := await self.samples()):  # noqa: ASYNC110 - it lies behind HTTP
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(pause)
         except TimeoutError:
             ours = {key: value for key, value in samples.items() if key[0].startswith("sermon")}
             told = {key: value for key, value in ours.items() if value}

@@ -80,7 +80,7 @@ async def test_our_own_containers_are_not_watched(app: App, watching: Callable[.
         samples = await running.until(lambda s: success(s, "containers") == 1, "the Engine")
         assert app.name in [one.name for one in running.discovery.containers]
         assert not values_of(samples, "container_exit_code", app.name)
-        assert samples["sermon_monitor_log_streams",] == 0
+        assert samples["sermon_monitor_log_streams", "engine"] == 0
 
 
 @pytest.fixture

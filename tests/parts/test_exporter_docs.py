@@ -11,14 +11,13 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.collectors import COLLECTORS
-from exporter.collectors.versions import backup_families, deployment_families
-from exporter.container_families import Families
-from target.versions import Ledger
+from exporter import version_families
+from exporter.collectors import COLLECTORS, container_sizes
+from exporter.container_families import COUNTED, FIXED, USAGE
 from tests.parts.exporter_kit import exporter
 
 DOCS = Path(__file__).resolve().parents[2] / "docs/metrics.md"
-WHOLESALE = ("node_memory_", "process_", "python_")
+WHOLESALE = ("node_memory_", "node_vmstat_", "process_", "python_")
 """Families of others, documented by their beginning."""
 
 
@@ -50,14 +49,10 @@ async def test_every_metric_has_its_row(tmp_path: Path) -> None:
         if not name.startswith(WHOLESALE):
             assert table.get(name) == row, name
     # What an Engine, an application and a backup would add, by the families themselves.
-    named = [
-        *Families().all(),
-        *deployment_families(Ledger(), set()),
-        *backup_families(tmp_path, 0),
-    ]
-    for family in named:
-        name = family.name + ("_total" if family.type == "counter" else "")
-        assert table[name].kind == family.type
+    for version_family in version_families.FAMILIES:
+        assert table[version_family.name].kind == version_family.kind
+    for family in (*FIXED, *COUNTED, *USAGE, *container_sizes.FAMILIES):
+        assert table[family.name].kind == family.kind
 
 
 def test_no_row_without_a_metric() -> None:

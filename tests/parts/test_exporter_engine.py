@@ -36,7 +36,8 @@ def requests(samples: Samples, labels: tuple[str, str]) -> float:
 
 async def followed(running: Running) -> Samples:
     return await running.until(
-        lambda samples: samples["sermon_monitor_log_streams",] == 1, "an open log"
+        lambda s: sum(v for k, v in s.items() if k[0] == "sermon_monitor_log_streams") == 1,
+        "an open log",
     )
 
 
@@ -108,7 +109,7 @@ async def test_a_broken_connection_loses_nothing_and_counts_nothing_twice(
     relay = Relay(tmp_path / "relay.sock", engine.socket)
     await relay.start()
     try:
-        async with watching(relay.host) as running:
+        async with watching(relay.host, LOG_SOURCE="engine") as running:
             await running.until(lambda s: success(s, "access_log") == 1, "the Engine")
             script = f"while true; do {times(20, line(200, *FILES))}; sleep 0.01; done"
             end = f"end() {{ {run(then='exit')}; }}; trap end TERM"
@@ -136,7 +137,7 @@ async def test_an_engine_that_falls_silent_is_noticed(
     relay = Relay(tmp_path / "relay.sock", engine.socket)
     await relay.start()
     try:
-        async with watching(relay.host) as running:
+        async with watching(relay.host, LOG_SOURCE="engine") as running:
             await running.until(lambda s: success(s, "containers") == 1, "the Engine")
             await app.start(run(times(10, line(200, *FILES))))
             await running.until(ended(1), "its lines")

@@ -13,6 +13,7 @@ import contextlib
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import struct
 import sysconfig
@@ -84,8 +85,7 @@ class DockerEngine:
         atexit.register(self.stop)
         self._link_compose()
         self._pool = _Pool()
-        self._process = processes.spawn(self._command(), self.directory / "dockerd.log")
-        wait_for(self._answers, "the Docker Engine", process=self._process)
+        self._spawn()
 
     def stop(self) -> None:
         """Remove its containers and networks, end it, delete its data. A second call does nothing."""
@@ -103,6 +103,31 @@ class DockerEngine:
             self._pool.release()
             self._pool = None
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def freeze(self) -> None:
+        """It accepts connections (the kernel does) and answers nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def end(self) -> None:
+        """End dockerd, and with it its containers; its data stay for ``start_again``."""
+        assert self._process is not None
+        self._process.stop(grace_seconds=60)
+
+    def start_again(self) -> None:
+        self._spawn()
+
+    @property
+    def pid(self) -> int:
+        """Of dockerd, which its wrappers have become."""
+        assert self._process is not None
+        return self._process.pid
+
+    def _spawn(self) -> None:
+        self._process = processes.spawn(self._command(), self.directory / "dockerd.log")
+        wait_for(self._answers, "the Docker Engine", process=self._process)
 
     def log(self) -> str:
         """The end of dockerd's log."""

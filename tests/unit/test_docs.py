@@ -22,7 +22,7 @@ from sermon_monitor.settings import RESERVED, Settings
 from target.durations import format_duration
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "CHANGELOG.md", "SECURITY.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")))  # fmt: skip
+PAGES = ("README.md", "CHANGELOG.md", "SECURITY.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md")))  # fmt: skip
 SYSTEM_STATE_DIR = "/var/lib/sermon-monitor"
 BUILT_IN_TARGETS = {"sure"}
 """Words after "make" in running text that are no targets."""
@@ -179,7 +179,8 @@ def test_the_table_of_alerts_is_that_of_rules_and_policy() -> None:
             continue
         row = next(r for r in policy.alerts if r.matches({"alertname": name, **labels}))
         (steps,) = [r.get("steps", []) for r in written if (r["alert"], r.get("match", {})) == (row.alert, dict(row.match))]  # fmt: skip
-        rings = "rings" if row.mention else "silent"
+        told = "board" if row.discord == "digest" else "silent"
+        rings = "rings" if row.mention else told
         confirmed = "–" if row.confirm == "none" else row.confirm
         ladder = " → ".join(step.replace("@", "") for step in steps) or "none"
         wanted.append([shown_name, row.severity, rings, confirmed, ladder])

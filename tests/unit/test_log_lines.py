@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.log_lines import (
@@ -60,6 +60,7 @@ def test_a_line_without_end_takes_bounded_memory() -> None:
     assert lines.feed(1, b"next\n") == [Line(1, b"next")]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=40), max_size=20))
 def test_entries_cut_anywhere_give_the_same_lines(pieces: list[bytes]) -> None:
     lines = LineAssembler()
@@ -90,6 +91,7 @@ def test_a_silent_stream_does_not_make_the_whole_log_come_again() -> None:
     assert cursor.resume() == 995 * SECOND
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([1, 2]), st.integers(0, 3)), max_size=40),
     st.lists(st.integers(0, 40), max_size=4),

@@ -208,6 +208,8 @@ def test_an_unknown_name_in_the_environment_is_not_ours() -> None:
         ("PROMETHEUS_URL", "http://host/?q=1", "without user, query"),
         ("APP_HEALTH_PATH", "health", "begins with /"),
         ("APP_CONTAINERS", "(", "regular expression"),
+        ("APP_HEALTH_BODY", "x" * 201, "up to 200 characters"),
+        ("MINIO_HEALTH_BODY", " * ", "up to 200 characters"),
         ("RECEIVER_LISTEN", "5001", "HOST:PORT"),
         ("EXPORTER_LISTEN", "127.0.0.1:99999", "HOST:PORT"),
         ("COOLDOWN", "soon", "30s, 15m"),
