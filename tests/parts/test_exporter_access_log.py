@@ -44,6 +44,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.timeout(WITHIN + 120)
 @BOTH
 async def test_many_lines_and_hostile_ones_are_counted_exactly(
     app: App, watching: Callable[..., Any], tmp_path: Path, source: str
