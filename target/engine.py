@@ -6,20 +6,15 @@ asks again and again is in engine_reader.py, streams (events, logs) are in engin
 
 from __future__ import annotations
 
-import socket
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
+from urllib.parse import quote
 
-import docker
-import docker.errors
-import requests
-from docker.constants import DEFAULT_DOCKER_API_VERSION
-
+from target import engine_http
 from target.times import parse_engine_time
 
 KNOWN_GOOD = "sermon-monitor/known-good"
@@ -31,8 +26,6 @@ REVISION = "org.opencontainers.image.revision"
 VERSION = "org.opencontainers.image.version"
 HEALTH = ("starting", "healthy", "unhealthy")
 """The Engine's ``none``, or no word at all, means that there is no health check."""
-
-Result = TypeVar("Result")
 
 
 class EngineError(Exception):
@@ -90,170 +83,127 @@ class Image:
 
 
 class Engine:
-    """A connection to one Engine. Every method raises EngineError with words fit for a person."""
+    """Asks one Engine from a thread. Every method raises EngineError with words fit for a person."""
 
     def __init__(self, host: str | None = None, timeout: float = 5.0) -> None:
         """``host`` as in DOCKER_HOST (unix://, tcp://); None is the usual socket. Nothing is contacted yet."""
         self.host = host or "unix:///var/run/docker.sock"
         self.timeout = timeout
-        self._client: docker.DockerClient | None = None
 
     def ping(self) -> None:
-        self._call("ping", lambda client: client.ping())
+        self._ask("ping", "GET", "/_ping")
 
     def version(self) -> Mapping[str, Any]:
         """The Engine's own ``/version`` answer."""
-        answer: Mapping[str, Any] = self._call("version", lambda client: client.version())
-        return answer
+        return self._object("version", "/version")
 
     def info(self) -> Mapping[str, Any]:
         """The Engine's own ``/info`` answer (CgroupDriver, CgroupVersion, …)."""
-        answer: Mapping[str, Any] = self._call("info", lambda client: client.info())
-        return answer
+        return self._object("info", "/info")
 
     def containers(self) -> list[Container]:
         """All containers, stopped ones included. One that vanishes while being read is left out."""
-        listed = self._call("list of containers", lambda client: client.api.containers(all=True))
         found = []
-        for row in listed:
+        for row in self._rows("list of containers", "/containers/json", {"all": "1"}):
             try:
-                found.append(self.container(row["Id"]))
+                found.append(self.container(_text(row.get("Id"))))
+            except TypeError as error:
+                raise EngineError(f"list of containers: {error}") from error
             except EngineError as error:
                 if not error.missing:
                     raise
         return found
 
     def container(self, name_or_id: str) -> Container:
-        return parse_container(
-            self._call(
-                f"inspect of {name_or_id[:64]}",
-                lambda client: client.api.inspect_container(name_or_id),
-            )
-        )
+        path = f"/containers/{quote(name_or_id, safe='')}/json"
+        return parse_container(self._object(f"inspect of {name_or_id[:64]}", path))
 
     def restart(self, container_id: str, stop_timeout: int = 10) -> None:
         """Stop (SIGTERM, after ``stop_timeout`` seconds SIGKILL) and start; a stopped container is started."""
-        self._call(
-            "restart",
-            lambda client: client.api.restart(container_id, timeout=stop_timeout),
-            stop_timeout + 20,
-        )
+        from target import engine_sdk
+
+        engine_sdk.restart(self.host, container_id, stop_timeout, stop_timeout + 20)
 
     def image(self, reference: str) -> Image:
         """A local image by tag, digest or id. Raises EngineError(missing=True) where there is none."""
-        return _image(
-            self._call(
-                f"inspect of image {reference}", lambda client: client.api.inspect_image(reference)
-            )
-        )
+        path = f"/images/{quote(reference, safe='/:@')}/json"
+        return _image(self._object(f"inspect of image {reference}", path))
 
     def images(self) -> list[Image]:
         """All local images, those without a tag included."""
-        listed = self._call("list of images", lambda client: client.api.images())
+        listed = self._rows("list of images", "/images/json")
         return [_image({**row, "Config": {"Labels": row.get("Labels")}}) for row in listed]
 
     def pull(self, reference: str, timeout: float = PULL_SECONDS) -> Image:
         """Bring an image here, within ``timeout`` seconds in all; ``reference`` is ``repo:tag`` or ``repo@sha256:…``."""
-        deadline = time.monotonic() + timeout
+        from target import engine_sdk
+
         done: Future[None] = Future()
 
         def work() -> None:
-            engine = Engine(self.host, timeout)
             try:
-                engine._call(
-                    f"pull of {reference}", lambda client: _pull(client, reference, deadline)
-                )
+                engine_sdk.pull(self.host, reference, timeout)
             except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
                 done.set_exception(error)
             else:
                 done.set_result(None)
-            finally:
-                engine.close()
 
         # In a thread, because the SDK sets no deadline at all for a pull's reads.
         threading.Thread(target=work, name="pull", daemon=True).start()
         try:
             done.result(timeout)
         except TimeoutError as error:
-            raise _too_slow(reference) from error
+            raise engine_sdk.too_slow(reference) from error
         return self.image(reference)
 
     def tag(self, image_id: str, repository: str, tag: str) -> None:
-        self._call(
-            f"tag {repository}:{tag}", lambda client: client.api.tag(image_id, repository, tag)
-        )
+        path = f"/images/{quote(image_id, safe='/:@')}/tag"
+        self._ask(f"tag {repository}:{tag}", "POST", path, {"repo": repository, "tag": tag})
 
     def untag(self, reference: str) -> None:
         """Remove one tag; the image's layers stay while anything else names or uses them."""
-        self._call(
-            f"untag {reference}", lambda client: client.api.remove_image(reference, noprune=True)
-        )
+        path = f"/images/{quote(reference, safe='/:@')}"
+        self._ask(f"untag {reference}", "DELETE", path, {"noprune": "1"})
 
     def close(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        """Nothing is kept open; the method stays for those who hold an Engine."""
 
-    def _call(
-        self, what: str, ask: Callable[[Any], Result], timeout: float | None = None
-    ) -> Result:
+    def _object(self, what: str, path: str) -> Mapping[str, Any]:
+        answer = self._json(what, path, None)
+        if not isinstance(answer, dict):
+            raise EngineError(f"{what}: the Engine's answer is no object")
+        return answer
+
+    def _rows(
+        self, what: str, path: str, query: Mapping[str, str] | None = None
+    ) -> list[Mapping[str, Any]]:
+        answer = self._json(what, path, query)
+        if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
+            raise EngineError(f"{what}: the Engine's answer is no list")
+        return answer
+
+    def _json(self, what: str, path: str, query: Mapping[str, str] | None) -> Any:
+        answer = self._ask(what, "GET", path, query)
         try:
-            if timeout is not None and timeout > self.timeout:
-                # A pull or a restart takes its time; its own client keeps the short deadline of the others.
-                client = self._connect(timeout)
-                try:
-                    return ask(client)
-                finally:
-                    client.close()
-            if self._client is None:
-                self._client = self._connect(self.timeout)
-            return ask(self._client)
-        except docker.errors.NotFound as error:
-            raise EngineError(f"{what}: {error.explanation or error}", missing=True) from error
-        except docker.errors.APIError as error:
-            raise EngineError(
-                f"{what}: the Engine refused: {error.explanation or error}"
-            ) from error
-        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-            self.close()
-            raise EngineError(
-                f"{what}: the Engine at {self.host} does not answer ({type(error).__name__})"
-            ) from error
+            return answer.json()
+        except engine_http.UnreachableError as error:
+            raise self._silent(what, error) from error
 
-    def _connect(self, timeout: float) -> docker.DockerClient:
-        """A client that speaks the Engine's own API version."""
-        seconds = int(max(1, timeout))
-        if self.host.startswith("unix://"):
-            # The SDK leaves its socket open when nobody listens: find that out without it.
-            with socket.socket(socket.AF_UNIX) as knock:
-                knock.settimeout(seconds)
-                knock.connect(self.host.removeprefix("unix://"))
-        asking = docker.APIClient(
-            base_url=self.host, version=DEFAULT_DOCKER_API_VERSION, timeout=seconds
-        )
+    def _ask(
+        self, what: str, method: str, path: str, query: Mapping[str, str] | None = None
+    ) -> engine_http.Answer:
         try:
-            version = asking.version(api_version=False)["ApiVersion"]
-        except (KeyError, TypeError) as error:
-            raise docker.errors.DockerException(f"not an Engine's answer: {error!r}") from error
-        finally:
-            asking.close()
-        return docker.DockerClient(base_url=self.host, version=version, timeout=seconds)
+            answer = engine_http.ask(self.host, method, path, query, self.timeout)
+        except engine_http.UnreachableError as error:
+            raise self._silent(what, error) from error
+        if answer.status == 404:
+            raise EngineError(f"{what}: {answer.words()}", missing=True)
+        if not 200 <= answer.status < 300:
+            raise EngineError(f"{what}: the Engine refused: {answer.words()}")
+        return answer
 
-
-def _too_slow(reference: str) -> EngineError:
-    return EngineError(f"pull of {reference}: not done in the time it had")
-
-
-def _pull(client: docker.DockerClient, reference: str, deadline: float) -> None:
-    """Follow a pull's progress to its end (Docker Engine API, "Create an image")."""
-    try:
-        for step in client.api.pull(reference, stream=True, decode=True):
-            if time.monotonic() > deadline:
-                raise _too_slow(reference)
-            if isinstance(step, dict) and "error" in step:
-                raise EngineError(f"pull of {reference}: the Engine refused: {step['error']}")
-    except docker.errors.StreamParseError as error:
-        raise EngineError(f"pull of {reference}: the Engine's answer cannot be read") from error
+    def _silent(self, what: str, error: Exception) -> EngineError:
+        return EngineError(f"{what}: the Engine at {self.host} does not answer ({error})")
 
 
 def parse_container(raw: Mapping[str, Any]) -> Container:
