@@ -31,10 +31,11 @@ def test_the_end(year: int) -> None:
 GOOD = der(datetime(2040, 1, 1, tzinfo=UTC))
 
 
-@pytest.mark.parametrize("length", range(0, len(GOOD), 7))
-def test_one_that_is_cut_short(length: int) -> None:
-    with pytest.raises(CertificateError):
-        not_after(GOOD[:length])
+def test_one_that_is_cut_short() -> None:
+    # In one test: the certificate, made anew in each process, is not always of the same length.
+    for length in range(0, len(GOOD), 7):
+        with pytest.raises(CertificateError):
+            not_after(GOOD[:length])
 
 
 @pytest.mark.parametrize(
@@ -46,8 +47,8 @@ def test_one_that_is_cut_short(length: int) -> None:
         b"\x30\x85\x01\x00\x00\x00\x00",
         b"\x30\x84\xff\xff\xff\xff",
         b"\x02\x01\x00",
-        GOOD.replace(b"400101", b"401399"),
-        GOOD.replace(b"400101", b"4x0101"),
+        pytest.param(GOOD.replace(b"400101", b"401399"), id="no such day"),
+        pytest.param(GOOD.replace(b"400101", b"4x0101"), id="no number"),
     ],
 )
 def test_what_is_none(data: bytes) -> None:
