@@ -142,8 +142,8 @@ class LogFollower:
         self._leaving.append(one)
 
     def _end(self, one: Followed) -> None:
-        if (one.source or one.doubtful) and not self._discovery.connected:
-            self.interruptions["connection"] += 1
+        if one.task is not None and not one.problem and not self._discovery.connected:
+            self.interruptions["connection"] += 1  # one with a problem has been counted
         if one.task is not None:
             one.task.cancel()
             one.task = None

@@ -54,7 +54,7 @@ def test_alone_on_a_machine_it_serves_and_stops_in_phases(product: Product) -> N
     product.start()
     metrics = product.metrics()
     assert "sermon_uploader_up 0\n" in metrics
-    assert 'sermon_monitor_incidents_open{severity="critical"} 0.0' in metrics
+    assert 'sermon_monitor_incidents_open{severity="critical"} 0' in metrics
     assert product.post(FIRING.read_bytes())[0] == 200
     assert len(product.incidents()) == 1
     assert product.stop() == 0

@@ -82,7 +82,10 @@ def test_a_file_of_the_first_release_is_brought_up_to_date(tmp_path: Path) -> No
     old = connect(tmp_path / "old.sqlite3")
     script = resources.files("receiver.store").joinpath("schema.sql").read_text(encoding="utf-8")
     old.executescript(f"{script}; PRAGMA user_version = 1;")
-    incident_id = incidents.open_incident(old, "a", "critical", NOW)
+    incident_id = old.execute(
+        "INSERT INTO incidents (service, state, severity, opened_at) VALUES ('a', 'open', 'critical', ?)",
+        (NOW.timestamp(),),
+    ).lastrowid
     old.execute(
         "INSERT INTO messages (incident_id, kind, notifier, ping, message_id, revision, delivered, due_at, since)"
         " VALUES (?, 'card', 'discord', 1, '1001', 3, 2, ?, ?)",
