@@ -85,9 +85,7 @@ def parse_line(line: bytes, stream: int = STDOUT) -> Access | Text:
 
     Access lines are written to stdout only: what looks like one on stderr is a message quoting it.
     """
-    if b"\x1b" in line:
-        line = _ANSI.sub(b"", line)
-    line = line.rstrip(b"\r")
+    line = without_colours(line).rstrip(b"\r")
     if stream == STDOUT:
         found = _ACCESS.match(line)
         if found:
@@ -95,6 +93,11 @@ def parse_line(line: bytes, stream: int = STDOUT) -> Access | Text:
         if _DAMAGED.match(line):
             return Text("unparsable", sign_of(line.rpartition(b" | ")[2]))
     return _text(line)
+
+
+def without_colours(text: bytes) -> bytes:
+    """Without a terminal's colours."""
+    return _ANSI.sub(b"", text) if b"\x1b" in text else text
 
 
 def parse_duration(text: str) -> float | None:

@@ -1,15 +1,13 @@
 """Counts access lines by the block. What is not an access line of the most usual form is left to the exact parser.
 
-Fiber aligns the latency to 13 characters, so that in a line without colours everything stands in fixed
-columns up to the latency's unit::
+A line is cut at its separators, as the exact parser's expression does it::
 
     09:15:02 | 200 |    123.456µs | 172.20.0.1 | GET | /api/health
-    head^^^^^^^^^^^^number^^^^^^^rest^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-A head and a rest that the exact parser has once read mean the same again whatever number stands between
-them, so both are remembered, and a line costs two look-ups. The numbers are read together later: a
-number that is none sends its line to the exact parser. What is remembered is bounded and forgotten all
-at once.
+Clock, address, and the triple of status, method and path are each validated once and remembered; a
+line then costs one cut and three look-ups. The numbers are read together later, a route and unit at a
+time; one that is not as plain as it looked is read exactly. What is remembered is bounded and forgotten
+all at once.
 """
 
 from __future__ import annotations
@@ -17,36 +15,34 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from exporter.access_log import LONGEST_SECONDS, STDOUT, Access, parse_line, sign_of
+from exporter.access_log import LONGEST_SECONDS, Text, parse_duration, sign_of, without_colours
 from exporter.routes import Route, route_of
-from exporter.traffic import Traffic, Unit, unit
+from exporter.traffic import Traffic, unit
 
 MOST_REMEMBERED = 4096
-"""Heads, and rests: some hundred kB at most for the usual, 2 MB for hostile ones."""
-LONGEST_REST_BYTES = 256
-MOST_HELD = 1024
+"""Paths, and addresses: some hundred kB at most for the usual, 2 MB for hostile ones."""
+MOST_CLOCKS = 512
+LONGEST_BYTES = 256
+"""Of a path, an address: longer ones are counted and not remembered."""
+MOST_HELD = 16_384
 """Lines whose numbers wait to be read together."""
-_HEAD = re.compile(rb"\d\d:\d\d:\d\d \| (\d{3}) \| ")
-_HEAD_BYTES = 17
-_NUMBER_BYTES = 11
-_NUMBER = re.compile(rb" *\d+(?:\.\d+)?")
-# No escape (the parser takes colours out) and no backslash (JSON's escapes): the rest means what it says.
-_REST = re.compile(
-    rb"(ms|ns|us|\xc2\xb5s|\xce\xbcs|\ds) \| [^\s|\x1b\\]+ \| [A-Z]+ \| [^\x1b\\]*", re.DOTALL
-)
-_MICRO = unit(1e-6, 1e6)
-_SECOND = unit(1.0, 1.0)
+_CLOCK = rb"\d\d:\d\d:\d\d"
+_ADDRESS = re.compile(rb"[^\s|\x1b\\]+")
+_METHOD = re.compile(rb"[A-Z]+")
+_NUMBER = re.compile(rb" *\d+(?:\.\d+)?(ns|us|\xc2\xb5s|\xce\xbcs|ms|s)")
+_NOT_PLAIN = (b"\x1b", b"\\", b"\r")
+"""Colours and a carriage return are taken off by the exact parser; a backslash may be JSON's escape."""
 _UNITS = {
     b"ns": unit(1e-9, 1e9),
-    b"us": _MICRO,
-    b"\xc2\xb5s": _MICRO,
-    b"\xce\xbcs": _MICRO,
+    b"us": unit(1e-6, 1e6),
+    b"\xc2\xb5s": unit(1e-6, 1e6),
+    b"\xce\xbcs": unit(1e-6, 1e6),
     b"ms": unit(1e-3, 1e3),
+    b"s": unit(1.0, 1.0),
 }
 
-Held = list[bytes]
 Hold = Callable[[bytes], None]
-_Key = tuple[Route, int, Unit, int]
+_Group = tuple[Route, int, bytes]
 
 
 class BlockCounter:
@@ -65,106 +61,127 @@ class BlockCounter:
         """
         self._traffic = traffic
         self._decode = decode
-        self._before = before
         self._from = body_at - len(before)
-        self._at = body_at
-        self._heads: dict[bytes, dict[bytes, Hold]] = {}
-        self._by_status: dict[int, dict[bytes, Hold]] = {}
-        self._held: dict[_Key, Held] = {}
-        self._remembered = self._lines_held = 0
+        self._clock = re.compile(re.escape(before) + _CLOCK)
+        self._clocks: set[bytes] = set()
+        self._addresses: set[bytes] = set()
+        self._known: dict[tuple[bytes, bytes, bytes, bytes], Hold] = {}
+        self._groups: dict[_Group, list[bytes]] = {}
+        self._held = 0
 
     def count(self, lines: Sequence[bytes]) -> list[bytes]:
         """Count, now or with the next ``settle``; the lines that are not known, in their order."""
-        heads, unknown = self._heads, []
-        head_from, head_to = self._from, self._at + _HEAD_BYTES
-        rest_from = head_to + _NUMBER_BYTES
+        clocks, addresses, known, unknown = self._clocks, self._addresses, self._known.get, []
+        clock_from = self._from
         for line in lines:
-            try:
-                heads[line[head_from:head_to]][line[rest_from:]](line)
-            except KeyError:
-                unknown.append(line)
-        self._lines_held += len(lines) - len(unknown)
-        if self._lines_held > MOST_HELD:
+            parts = line.split(b" | ", 5)
+            if len(parts) == 6:
+                clock, status, number, address, method, path = parts
+                if clock[clock_from:] in clocks and address in addresses:
+                    hold = known((status, method, path, number[-2:]))
+                    if hold is not None:
+                        hold(number)
+                        continue
+                if self._learn(parts):
+                    continue
+            unknown.append(line)
+        self._held += len(lines) - len(unknown)
+        if self._held > MOST_HELD:
             self.settle()
         return unknown
 
-    def learn(self, line: bytes, access: Access) -> None:
-        """Remember a line of stdout that the exact parser has read as ``access``."""
-        body = line[self._at :]
-        number_to = _HEAD_BYTES + _NUMBER_BYTES
-        number, rest = body[_HEAD_BYTES:number_to], body[number_to:]
-        if len(rest) > LONGEST_REST_BYTES or line[self._from : self._at] != self._before:
-            return
-        head, form = _HEAD.fullmatch(body[:_HEAD_BYTES]), _REST.fullmatch(rest)
-        if not head or not form or not _number(number, form[1]):
-            return
-        # An odd number makes the line a damaged one, which tells of trouble by what stands at its end.
-        if sign_of(rest.rpartition(b" | ")[2]):
-            return
-        if self._remembered >= MOST_REMEMBERED or len(self._heads) >= MOST_REMEMBERED:
-            self._forget()
-        status = int(head[1])
-        rests = self._by_status.setdefault(status, {})
-        self._heads[line[self._from : self._at + _HEAD_BYTES]] = rests
-        if rest not in rests:
-            rests[rest] = self._hold(route_of(access.method, access.path), status, form[1])
-            self._remembered += 1
-
     def settle(self) -> None:
         """Read the numbers that wait: after this the traffic contains every line."""
-        self._lines_held = 0
-        for (route, status, one, digits), held in self._held.items():
+        self._held = 0
+        for (route, status, form), held in self._groups.items():
             if held:
-                number_from = self._at + _HEAD_BYTES
-                number_to = number_from + _NUMBER_BYTES + digits
-                values = _values([line[number_from:number_to] for line in held], one)
+                values = _values(held, form)
                 if values is None:
-                    self._one_by_one(held, number_from, number_to, (route, status, one))
+                    self._one_by_one(held, (route, status, form))
                 else:
-                    self._traffic.add_requests(route, status, values, one)
+                    self._traffic.add_requests(route, status, values, _UNITS[form])
                 held.clear()
 
-    def _one_by_one(
-        self, held: Held, number_from: int, number_to: int, known: tuple[Route, int, Unit]
+    def _learn(self, parts: list[bytes]) -> bool:
+        """Whether the line is of the usual form: then it is counted and, unless it is long, remembered."""
+        clock, status, number, address, method, path = parts
+        clock = clock[self._from :]
+        found = _NUMBER.fullmatch(number)
+        if (
+            found is None
+            or len(status) != 3
+            or not status.isdigit()
+            or not self._clock.fullmatch(clock)
+            or not _ADDRESS.fullmatch(address)
+            or not _METHOD.fullmatch(method)
+            or any(odd in path for odd in _NOT_PLAIN)
+            # With an odd number it would be a damaged line, which tells of trouble by its end.
+            or sign_of(path.rpartition(b" | ")[2])
+        ):
+            return False
+        hold = self._group(status, method, path, found[1])
+        hold(number)
+        if len(path) + len(address) + len(method) <= LONGEST_BYTES:
+            self._remember(clock, address, (status, method, path, number[-2:]), hold)
+        return True
+
+    def _remember(
+        self, clock: bytes, address: bytes, key: tuple[bytes, bytes, bytes, bytes], hold: Hold
     ) -> None:
-        """Among these a number is none."""
-        good = []
-        for line in held:
-            values = _values([line[number_from:number_to]], known[2])
+        if len(self._clocks) >= MOST_CLOCKS:
+            self._clocks.clear()
+        if len(self._addresses) >= MOST_REMEMBERED:
+            self._addresses.clear()
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known.clear()
+        self._clocks.add(clock)
+        self._addresses.add(address)
+        self._known[key] = hold
+
+    def _group(self, status: bytes, method: bytes, path: bytes, form: bytes) -> Hold:
+        """Where numbers of one route, status and unit wait: as many as there are routes, codes and units."""
+        route = route_of(method[:32].decode(), path[:4096].decode(errors="replace"))
+        return self._groups.setdefault((route, int(status), form), []).append
+
+    def _one_by_one(self, held: list[bytes], group: _Group) -> None:
+        """Among these a number is not plain."""
+        route, status, form = group
+        good: list[float] = []
+        for number in held:
+            values = _values([number], form)
             if values is None:
-                # Whose container's line it is makes no difference without a sign.
-                self._traffic.add("", parse_line(self._decode(line[self._at :]), STDOUT))
+                self._exactly(number, route, status)
             else:
                 good += values
         if good:
-            self._traffic.add_requests(known[0], known[1], good, known[2])
+            self._traffic.add_requests(route, status, good, _UNITS[form])
 
-    def _hold(self, route: Route, status: int, form: bytes) -> Hold:
-        """A digit before the ``s`` of seconds belongs to the number."""
-        key = (route, status, _UNITS.get(form, _SECOND), 0 if form in _UNITS else 1)
-        return self._held.setdefault(key, []).append
-
-    def _forget(self) -> None:
-        self.settle()
-        for known in (self._heads, self._by_status, self._held):
-            known.clear()
-        self._remembered = 0
-
-
-def _number(number: bytes, form: bytes) -> bool:
-    whole = number if form in _UNITS else number + form[:1]
-    return _NUMBER.fullmatch(whole) is not None
+    def _exactly(self, number: bytes, route: Route, status: int) -> None:
+        """As the exact parser reads a line in which all but the number is as usual."""
+        token = without_colours(self._decode(number)).lstrip(b" ")
+        plain = token and not token.split()[1:] and token.strip() == token and b"|" not in token
+        seconds = parse_duration(token.decode(errors="replace")) if plain else None
+        if seconds is None:
+            self._traffic.add("", Text("unparsable"))
+        else:
+            self._traffic.add_requests(route, status, [max(0.0, seconds)], _UNITS[b"s"])
 
 
-def _values(numbers: list[bytes], one: Unit) -> list[float] | None:
-    """The numbers, each aligned to the right with blanks; None if any is not a plain decimal one."""
+def _values(numbers: list[bytes], form: bytes) -> list[float] | None:
+    """The numbers without their unit ``form``; None if any is not a plain decimal one."""
     joined = b" %b " % b" ".join(numbers)
-    if joined.translate(None, b"0123456789. ") or b" ." in joined or b". " in joined:
+    bare = joined.replace(form + b" ", b" ")
+    if bare.translate(None, b"0123456789. ") or b" ." in bare or b". " in bare:
         return None
     try:
-        values = list(map(float, numbers))
+        values = list(map(float, bare.split()))
     except ValueError:
         return None
-    if max(values) * one.nanoseconds > LONGEST_SECONDS * 1e9:
+    # A unit without a number, two numbers before one unit, a blank between the two.
+    if len(values) != len(numbers) or joined.count(form + b" ") != len(numbers):
+        return None
+    if b" " + form in joined:
+        return None
+    if max(values) * _UNITS[form].nanoseconds > LONGEST_SECONDS * 1e9:
         return None
     return values

@@ -29,28 +29,28 @@ class FrameCutter:
         """Bytes of a frame that has not ended yet."""
         return len(self._rest)
 
-    def cut(self, chunk: bytes) -> tuple[list[bytes], bool]:
+    def cut(self, chunk: bytes) -> tuple[list[bytes], list[int]]:
         """The frames that ``chunk`` completes, with their headers and without a newline at their end.
 
-        And whether all of them ended in one. Raises FrameError where the stream cannot be one, and
+        And the places of those that did not end in one. Raises FrameError where the stream cannot be one, and
         EngineError for an error that the Engine puts into it.
         """
         *pieces, tail = (self._rest + chunk).split(b"\n")
         known = self._lengths.get
         frames: list[bytes] = []
-        whole, held = True, b""
+        unended: list[int] = []
+        held = b""
         for piece in pieces:
             if not held and known(piece[:HEADER_BYTES]) == len(piece):
                 frames.append(piece)
                 continue
-            held, ended = self._walk(held + piece + b"\n", frames)
-            whole = whole and ended
-        self._rest, ended = self._walk(held + tail, frames)
-        return frames, whole and ended
+            held = self._walk(held + piece + b"\n", frames, unended)
+        self._rest = self._walk(held + tail, frames, unended)
+        return frames, unended
 
-    def _walk(self, data: bytes, frames: list[bytes]) -> tuple[bytes, bool]:
-        """Exactly: add the frames that are whole; what remains, and whether each ended in a newline."""
-        at, ended = 0, True
+    def _walk(self, data: bytes, frames: list[bytes], unended: list[int]) -> bytes:
+        """Exactly: add the frames that are whole; what remains."""
+        at = 0
         while len(data) - at >= HEADER_BYTES:
             end = at + HEADER_BYTES + _size(data, at)
             if end > len(data):
@@ -59,10 +59,10 @@ class FrameCutter:
                 frames.append(data[at : end - 1])
                 self._know(frames[-1])
             else:
+                unended.append(len(frames))
                 frames.append(data[at:end])
-                ended = False
             at = end
-        return data[at:], ended
+        return data[at:]
 
     def _know(self, frame: bytes) -> None:
         if frame[0] in (1, 2) and len(frame) <= _LONGEST_KNOWN_BYTES:

@@ -50,6 +50,15 @@ def all_ended(block: bytes, lines: list[bytes]) -> bool:
     return all(_ends(line) for line in lines if _DOUBT in line)
 
 
+def unended_entries(lines: list[bytes]) -> list[int]:
+    """Which of the entries do not end their line of the log, or are none."""
+    return [
+        place
+        for place, line in enumerate(lines)
+        if (_ENDED not in line or _DOUBT in line) and not _ends(line)
+    ]
+
+
 def decode_body(text: bytes) -> bytes:
     """The bytes that stand in a JSON string as ``text``; ``text`` itself where it is none."""
     if b"\\" not in text:

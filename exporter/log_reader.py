@@ -6,12 +6,12 @@ share one cursor, so that a log can go on by another way where it was left.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from exporter.access_log import STDOUT, Text, parse_line
+from exporter.access_log import STDOUT, Text, parse_line, without_colours
 from exporter.log_blocks import BlockCounter
 from exporter.log_frames import HEADER_BYTES, FrameCutter, payload
 from exporter.log_json import (
@@ -23,6 +23,7 @@ from exporter.log_json import (
     parse_json_entry,
     tail_of,
     time_of,
+    unended_entries,
 )
 from exporter.log_lines import ENTRY_BYTES, Cursor, LineAssembler, parse_entry
 from exporter.log_texts import TextMemo
@@ -31,7 +32,6 @@ from target.engine_stream import LineParser
 
 STAMP_BYTES = len("2026-01-02T15:04:05.000000000Z ")
 _FRAME_BODY = HEADER_BYTES + STAMP_BYTES
-_ANSI = re.compile(rb"\x1b\[[0-9;]*m")
 STDERR = 2
 
 
@@ -99,10 +99,29 @@ class LogReader:
         """Whole lines of the json-file, each with its newline."""
         lines = block.split(b"\n")
         lines.pop()
-        if not self._by_block or not all_ended(block, lines):
-            for line in lines:
-                self._file_entry(line)
-            return
+        unended = [] if all_ended(block, lines) else unended_entries(lines)
+        self._in_runs(lines, unended, self._file_entry, self._file_block)
+
+    def _in_runs(
+        self,
+        entries: list[bytes],
+        unended: Sequence[int],
+        one: Callable[[bytes], None],
+        many: Callable[[list[bytes]], None],
+    ) -> None:
+        """Runs of whole and new lines by the block; what a line in several pieces holds up, one by one."""
+        at, marks = 0, [*unended, len(entries)]
+        while at < len(entries):
+            if self._by_block:
+                stop = marks[bisect_left(marks, at)]
+                if stop > at:
+                    many(entries[at:stop])
+                    at = stop
+                    continue
+            one(entries[at])
+            at += 1
+
+    def _file_block(self, lines: list[bytes]) -> None:
         counter = self._counters.file
         unknown = counter.count([line.partition(AFTER_STDOUT)[0] for line in lines])
         for text in self._without_app_lines(unknown, len(BEFORE_BODY)):
@@ -122,18 +141,20 @@ class LogReader:
             self._count(entry.body.removesuffix(b"\n"), entry.stream)
         else:
             body = decode_body(text[len(BEFORE_BODY) :])
-            self._count(body, STDOUT, self._counters.file, text)
+            self._count(body, STDOUT)
 
     @property
     def _by_block(self) -> bool:
         return self.cursor.settled and not self._assembler.open
 
     def _take_frames(self, chunk: bytes) -> None:
-        frames, whole = self._frames.cut(chunk)
-        if not (whole and self._by_block):
-            for frame in frames:
-                self.take_entry(frame[0], payload(frame))
-            return
+        frames, unended = self._frames.cut(chunk)
+        self._in_runs(frames, unended, self._frame, self._frame_block)
+
+    def _frame(self, frame: bytes) -> None:
+        self.take_entry(frame[0], payload(frame))
+
+    def _frame_block(self, frames: list[bytes]) -> None:
         counter = self._counters.frames
         out = [frame for frame in frames if frame[0] == STDOUT]
         others = [frame for frame in frames if frame[0] != STDOUT] if len(out) < len(frames) else []
@@ -142,7 +163,7 @@ class LogReader:
             places = {id(frame) for frame in (*unknown, *texts)}
             unknown = [frame for frame in frames if id(frame) in places]
         for frame in unknown:
-            self._count(frame[_FRAME_BODY:], frame[0], counter, frame)
+            self._count(frame[_FRAME_BODY:], frame[0])
         self._note(out, STDOUT, HEADER_BYTES)
         self._note([frame for frame in others if frame[0] == STDERR], STDERR, HEADER_BYTES)
 
@@ -159,9 +180,9 @@ class LogReader:
                 self.take_entry(STDOUT, line)
             return
         counter = self._counters.terminal
-        plain = [_without_colours(line[:-1]) for line in lines]
+        plain = [without_colours(line[:-1]) for line in lines]
         for line in self._without_app_lines(counter.count(plain), STAMP_BYTES):
-            self._count(line[STAMP_BYTES:], STDOUT, counter, line)
+            self._count(line[STAMP_BYTES:], STDOUT)
         self._note(plain, STDOUT, 0)
 
     def take_entry(self, stream: int, raw: bytes) -> None:
@@ -181,16 +202,12 @@ class LogReader:
             for line in self._assembler.feed(stream, body):
                 self._count(line.body, stream)
 
-    def _count(
-        self, body: bytes, stream: int, counter: BlockCounter | None = None, line: bytes = b""
-    ) -> None:
-        """One line; ``counter`` is shown what it can learn from it as it stood there."""
+    def _count(self, body: bytes, stream: int) -> None:
+        """One line, exactly."""
         parsed = parse_line(body, stream)
         self._traffic.add(self._id, parsed)
         if isinstance(parsed, Text):
             self._counters.texts.learn(body, parsed)
-        elif counter is not None:
-            counter.learn(line, parsed)
 
     def _note(self, lines: Sequence[bytes], stream: int, at: int) -> None:
         """How far a stream has been read: its last stamp, and how many at the end share it."""
@@ -219,7 +236,3 @@ def _same_at_end(same: Iterable[bool]) -> int:
 def _is_short_line(line: bytes) -> bool:
     """Not one of several pieces."""
     return len(line) <= ENTRY_BYTES and line.endswith(b"\n")
-
-
-def _without_colours(line: bytes) -> bytes:
-    return _ANSI.sub(b"", line) if b"\x1b" in line else line

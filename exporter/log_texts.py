@@ -25,11 +25,23 @@ class TextMemo:
         """Those of ``lines`` that it does not know, in their order; each body begins at ``at``."""
         words, stamps = self._words, self._stamps
         word_from, word_to = at + _STAMP_BYTES, at + _WORD_TO
-        return [
-            line
-            for line in lines
-            if line[word_from:word_to] not in words or line[at:word_from] not in stamps
-        ]
+        others = []
+        for line in lines:
+            if line[word_from:word_to] in words:
+                stamp = line[at:word_from]
+                if stamp in stamps or self._is_stamp(stamp):
+                    continue
+            others.append(line)
+        return others
+
+    def _is_stamp(self, stamp: bytes) -> bool:
+        """A new second begins in the middle of a block."""
+        if not _STAMP.fullmatch(stamp):
+            return False
+        if len(self._stamps) >= MOST_REMEMBERED:
+            self._stamps.clear()
+        self._stamps.add(stamp)
+        return True
 
     def learn(self, body: bytes, text: Text) -> None:
         """Remember a body that the exact parser has read as ``text``."""

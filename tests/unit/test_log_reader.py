@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exporter.access_log import SIGN_BEGINNINGS, parse_line
-from exporter.log_blocks import LONGEST_REST_BYTES, MOST_HELD, MOST_REMEMBERED
+from exporter.log_blocks import LONGEST_BYTES, MOST_CLOCKS, MOST_HELD, MOST_REMEMBERED
 from exporter.log_lines import ENTRY_BYTES, INTERLEAVED_NANO, LineAssembler
 from exporter.log_reader import Counters, LogReader, counters
 from exporter.traffic import Traffic
@@ -234,12 +234,10 @@ def test_hostile_paths_do_not_grow_what_is_remembered() -> None:
     made.settle()
     counter = made.frames
     assert made.traffic.lines["access"] == 20_000
-    assert sum(len(rests) for rests in counter._by_status.values()) <= MOST_REMEMBERED
-    assert (
-        max(len(rest) for rests in counter._by_status.values() for rest in rests)
-        <= LONGEST_REST_BYTES
-    )
-    assert len(counter._held) < 2000
+    assert len(counter._known) <= MOST_REMEMBERED
+    assert max(len(path) for _, _, path, _ in counter._known) <= LONGEST_BYTES
+    assert len(counter._groups) < 2000
+    assert len(counter._clocks) <= MOST_CLOCKS
 
 
 def test_known_lines_wait_but_not_without_bound() -> None:
