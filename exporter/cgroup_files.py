@@ -221,9 +221,12 @@ def _v1_disk(device_name: DeviceName, *, in_bytes: bool) -> Locator:
     """``254:0 Read 4096`` lines."""
 
     def locate(lines: Sequence[Line]) -> list[Value]:
-        found = []
+        found, seen = [], set()
         for line in lines[: MOST_DEVICES * len(_V1_WORDS)]:
             numbers, operation = _words(line.tokens[:2])
+            if (numbers, operation) in seen:
+                continue
+            seen.add((numbers, operation))
             if len(line.tokens) == 3 and ":" in numbers and operation in _V1_WORDS:
                 for slot in disk_slots(operation, numbers, device_name, in_bytes=in_bytes):
                     found.append(Value(slot, line.at + 2, (line.at, line.at + 1)))
@@ -236,18 +239,30 @@ def _v2_disk(device_name: DeviceName) -> Locator:
     """``254:0 rbytes=4096 wbytes=0 rios=1 wios=0 …`` lines."""
 
     def locate(lines: Sequence[Line]) -> list[Value]:
-        found = []
+        found, seen = [], set()
         for line in lines[:MOST_DEVICES]:
-            numbers, _ = _words(line.tokens[:1])
-            for place in range(1, len(line.tokens) - 1, 2) if ":" in numbers else ():
+            device = _device_place(line.tokens)
+            numbers, _ = _words(line.tokens[device : device + 1])
+            if ":" not in numbers or numbers in seen:
+                continue
+            seen.add(numbers)
+            for place in range(device + 1, len(line.tokens) - 1, 2):
                 if line.tokens[place] in _V2_WORDS:
                     at = line.at + place
                     operation, in_bytes = _V2_WORDS[line.tokens[place]]
                     for slot in disk_slots(operation, numbers, device_name, in_bytes=in_bytes):
-                        found.append(Value(slot, at + 1, (line.at, at)))
+                        found.append(Value(slot, at + 1, (line.at + device, at)))
         return found
 
     return locate
+
+
+def _device_place(tokens: Sequence[bytes]) -> int:
+    """Where the device of a line stands: right before its first word.
+
+    A kernel may leave devices without figures unterminated, so that they stand before the next one's.
+    """
+    return next((at - 1 for at, token in enumerate(tokens) if at and token in _V2_WORDS), 0)
 
 
 def _words(tokens: Sequence[bytes]) -> tuple[str, str]:

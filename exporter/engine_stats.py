@@ -36,6 +36,8 @@ FRESH_SECONDS = 45.0
 WANTED_SECONDS = 120.0
 """So long after the last scrape that missed something, the Engine is no longer asked."""
 AT_ONCE = 4
+MOST_CPUS = 1024
+"""With more, the total is told: an answer must not make series without end."""
 _NS = 9
 _MOST = 2**64 - 1
 _OPERATIONS = ("Read", "Write", "Sync", "Async", "Discard", "Total")
@@ -101,7 +103,11 @@ def _cpu(reading: _Reading, stats: Mapping[str, Any]) -> None:
         return
     each = usage.get("percpu_usage")
     online = stats.get("online_cpus")
-    if isinstance(each, list) and isinstance(online, int) and 0 < online <= len(each):
+    if (
+        isinstance(each, list)
+        and isinstance(online, int)
+        and 0 < online <= min(len(each), MOST_CPUS)
+    ):
         for cpu, value in enumerate(each[:online]):
             reading.add(Slot(of.CPU_USAGE, (("cpu", f"cpu{cpu:02d}"),), _NS), value)
     else:
@@ -210,7 +216,7 @@ class EngineStats:
                     max(self._poll_seconds / 10, began + self._poll_seconds - time.monotonic())
                 )
         finally:
-            await self._reader.close()
+            await self._reader.drop()
 
     async def _ask_all(self, ids: Sequence[str]) -> None:
         several = asyncio.Semaphore(AT_ONCE)

@@ -22,6 +22,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPEN
 Kind = Literal["counter", "gauge", "histogram", "summary", "untyped"]
 _TOTAL = "_total"
 _EOF = b"# EOF\n"
+_FAR = 2**128
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def series(name: str, labels: Mapping[str, str] | None = None) -> bytes:
 def number(value: float) -> bytes:
     """A sample's value: an int as it is; a float as briefly as it can be read back."""
     if isinstance(value, int):
-        return b"%d" % value
+        # Nothing counts so far, and Prometheus refuses a whole scrape for a number beyond a float.
+        return b"%d" % value if -_FAR < value < _FAR else b"NaN"
     if math.isfinite(value):
         return repr(value).removesuffix(".0").encode()
     if math.isnan(value):

@@ -20,6 +20,8 @@ DEFAULT_TIMEOUT_SECONDS = 10.0
 STALL_SECONDS = 1.0
 """After so long the collectors behind the one that is reading are read by another thread."""
 _LONGEST_SECONDS = 120.0
+_LEAST_SECONDS = 0.25
+"""A scrape that wants less must not make the next one believe that everything is stuck."""
 _DURATION = Family(
     "sermon_monitor_collector_duration_seconds",
     "gauge",
@@ -75,7 +77,7 @@ def scrape_seconds(header: str | None) -> float:
     if not math.isfinite(asked) or asked <= 0:
         asked = DEFAULT_TIMEOUT_SECONDS
     asked = min(asked, _LONGEST_SECONDS)
-    return asked - min(0.5, asked * 0.2)
+    return max(_LEAST_SECONDS, asked - min(0.5, asked * 0.2))
 
 
 class _Run:
@@ -133,6 +135,7 @@ class _Scrape:
 
     def __init__(self, runs: Sequence[_Run]) -> None:
         self.runs = runs
+        self.waiting = 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._asked = tuple(run for run in runs if not run.given_up)
         for run in self._asked:
@@ -169,14 +172,22 @@ class Scraper:
         if scrape is None or scrape.done.done():
             scrape = self._scrape = _Scrape([self._run(one) for one in self._collectors])
             self._lane.do(scrape.read)
+        scrape.waiting += 1
+        try:
+            await self._until(scrape, deadline_seconds)
+            if not scrape.done.done() and scrape.waiting == 1:
+                self._give_up(scrape)  # the others who wait for it have more time
+        finally:
+            scrape.waiting -= 1
+        return self._gather(scrape)
+
+    async def _until(self, scrape: _Scrape, deadline_seconds: float) -> None:
         stall = min(STALL_SECONDS, deadline_seconds / 2)
         if not await _wait(scrape.done, stall):
             self._lane.close()
             self._lane = Lane("scrape")
             self._lane.do(scrape.read)
-            if not await _wait(scrape.done, deadline_seconds - stall):
-                self._give_up(scrape)
-        return self._gather(scrape)
+            await _wait(scrape.done, deadline_seconds - stall)
 
     def close(self) -> None:
         """End the thread."""

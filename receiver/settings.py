@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from receiver.notifiers.discord import validate_webhook_url
 from target.durations import Duration, parse_duration
-from target.settings import Address, DeploymentSettings, HttpUrl, is_loopback
+from target.settings import Address, DeploymentSettings, HttpUrl, is_loopback, names_a_host
 
 
 def _repository(value: str) -> str:
@@ -40,7 +40,9 @@ def _discord(value: SecretStr) -> SecretStr:
 
 def _heartbeat(value: SecretStr) -> SecretStr:
     """Whatever a service for such signs gives out; its path or its query is the secret."""
-    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?(\?[^\s#]*)?", value.get_secret_value()):
+    url = value.get_secret_value()
+    form = r"https?://[^\s/?#@]+(/[^\s?#@]*)?(\?[^\s#]*)?"
+    if not re.fullmatch(form, url) or not names_a_host(url):
         raise ValueError("allowed: http://HOST[:PORT][/PATH][?QUERY] or https://…, without a user")
     return value
 

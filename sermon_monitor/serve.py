@@ -100,10 +100,9 @@ class Process:
         host, port = split_address(address)
         try:
             await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise StartError(
-                f"{setting}={address}: cannot listen there: {error.strerror or error}"
-            ) from error
+        except (OSError, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise StartError(f"{setting}={address}: cannot listen there: {why}") from error
         log.info("listening", setting=setting, address=address)
 
     async def _wait(self, stop: asyncio.Event) -> None:

@@ -116,6 +116,10 @@ class Discovery:
                         pause = self._rhythm.retry_least
                     self._lost(str(error))
                     await self.reader.drop()
+                except Exception as defect:  # whatever an Engine says, it must not end the process
+                    log.exception("discovery has a defect")
+                    self._lost(f"{type(defect).__name__} in our own code; the log has it")
+                    await self.reader.drop()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, self._rhythm.retry_most)
         finally:

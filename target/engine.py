@@ -6,6 +6,7 @@ asks again and again is in engine_reader.py, streams (events, logs) are in engin
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -24,6 +25,7 @@ COMPOSE_SERVICE = "com.docker.compose.service"
 COMPOSE_PROJECT = "com.docker.compose.project"
 REVISION = "org.opencontainers.image.revision"
 VERSION = "org.opencontainers.image.version"
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 HEALTH = ("starting", "healthy", "unhealthy")
 """The Engine's ``none``, or no word at all, means that there is no health check."""
 
@@ -106,7 +108,7 @@ class Engine:
         found = []
         for row in self._rows("list of containers", "/containers/json", {"all": "1"}):
             try:
-                found.append(self.container(_text(row.get("Id"))))
+                found.append(self.container(sound_id(row.get("Id"))))
             except TypeError as error:
                 raise EngineError(f"list of containers: {error}") from error
             except EngineError as error:
@@ -206,21 +208,36 @@ class Engine:
         return EngineError(f"{what}: the Engine at {self.host} does not answer ({error})")
 
 
+def sound_id(value: object) -> str:
+    """A container's id as it may stand in a path, a label and a file's name. Raises TypeError for any other."""
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise TypeError(f"no id of a container: {value!r:.80}")
+    return value
+
+
+def sound_int(value: object) -> int:
+    """A number that fits 64 bits; 0 for none. Raises TypeError, ValueError for any other."""
+    number = int(value or 0) if isinstance(value, int | str | float | None) else None
+    if number is None or not -(2**63) <= number < 2**63:
+        raise ValueError(f"no number: {value!r:.40}")
+    return number
+
+
 def parse_container(raw: Mapping[str, Any]) -> Container:
     """An inspection's answer (Docker Engine API, "Inspect a container"). Raises EngineError for any other."""
     try:
         state, config = raw["State"], raw["Config"]
         return Container(
-            id=_text(raw["Id"]),
+            id=sound_id(raw["Id"]),
             name=_text(raw["Name"]).lstrip("/"),
             image=_text(config["Image"]),
             image_id=_text(raw["Image"]),
             state=_text(state["Status"]),
             health=_health((state.get("Health") or {}).get("Status")),
-            exit_code=int(state.get("ExitCode") or 0),
+            exit_code=sound_int(state.get("ExitCode")),
             oom_killed=bool(state.get("OOMKilled")),
-            restart_count=int(raw.get("RestartCount") or 0),
-            pid=int(state.get("Pid") or 0),
+            restart_count=sound_int(raw.get("RestartCount")),
+            pid=sound_int(state.get("Pid")),
             created_at=parse_engine_time(raw["Created"]) or datetime.fromtimestamp(0).astimezone(),
             started_at=parse_engine_time(state.get("StartedAt") or ""),
             finished_at=parse_engine_time(state.get("FinishedAt") or ""),

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from target.engine import Container, EngineError, parse_container
+from target.engine import Container, EngineError, parse_container, sound_id, sound_int
 from target.engine_stream import parse_host
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -81,15 +81,15 @@ def _listed(row: Mapping[str, Any]) -> Listed:
     words = str(row.get("Status") or "")
     health = _HEALTH.search(words)
     size = row.get("SizeRw")
-    if not isinstance(row["Id"], str) or not isinstance(row["State"], str):
-        raise TypeError("Id and State are texts")
+    if not isinstance(row["State"], str):
+        raise TypeError("State is a text")
     return Listed(
-        id=row["Id"],
+        id=sound_id(row["Id"]),
         names=tuple(str(name).lstrip("/") for name in row.get("Names") or ()),
         state=row["State"],
         health=health.group(1) if health else None,
         up_at_most_seconds=up_at_most(words),
-        size_rw_bytes=None if size is None else int(size),
+        size_rw_bytes=None if size is None else max(0, sound_int(size)),
     )
 
 
@@ -146,7 +146,12 @@ class EngineReader:
         raw = await self._ask_json(
             f"inspect of {container_id[:12]}", f"/containers/{quote(container_id, safe='')}/json"
         )
-        return parse_container(raw)
+        container = parse_container(raw)
+        if container_id not in (container.id, container.name):
+            raise EngineError(
+                f"inspect of {container_id[:12]}: the Engine told of another container"
+            )
+        return container
 
     async def stats(self, container_id: str) -> Any:
         """What a container uses now ("Get container stats based on resource usage").

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import aiohttp
 
-from target.engine import EngineError
+from target.engine import EngineError, sound_id
 
 MAX_FRAME_BYTES = 1024 * 1024
 """A log entry is at most 16 KiB and its stamp; a frame that says it is longer than this is no frame."""
@@ -118,7 +118,7 @@ def parse_event(line: bytes) -> Event | None:
             raise ValueError(f"time {nano}")
         return Event(
             action=str(raw["Action"]),
-            container_id=str(actor.get("ID") or raw["id"]),
+            container_id=sound_id(actor.get("ID") or raw["id"]),
             time_nano=nano,
             attributes={str(k): str(v) for k, v in (actor.get("Attributes") or {}).items()},
         )
@@ -196,11 +196,12 @@ class EngineStream:
             try:
                 async with asyncio.timeout(self.answer_seconds):
                     answer = await session.get(base + path, params=query, allow_redirects=False)
+                    refused = b"" if answer.status == 200 else await answer.content.read(500)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 raise self._silent(what, error) from error
             try:
                 if answer.status != 200:
-                    text = (await answer.content.read(500)).decode(errors="replace").strip()
+                    text = refused.decode(errors="replace").strip()
                     raise EngineError(
                         f"{what}: the Engine answers {answer.status}: {text}",
                         missing=answer.status == 404,

@@ -169,12 +169,19 @@ class _Probe:
                 if not data:
                     raise ConnectionError("it ended the connection without an answer")
                 self.watch.enter("body")
-            if data:
-                self.answer.feed(data)
-            else:
-                self.answer.end()
-            if self.answer.status is not None and not 200 <= self.answer.status < 300:
+            try:
+                if data:
+                    self.answer.feed(data)
+                else:
+                    self.answer.end()
+            except BrokenBodyError:
+                if not self._refused():
+                    raise
+            if self._refused():
                 return
+
+    def _refused(self) -> bool:
+        return self.answer.status is not None and not 200 <= self.answer.status < 300
 
     def judge(self, expected_body: str) -> tuple[str | None, str]:
         """The reason and the words of an answer that has come."""

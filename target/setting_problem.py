@@ -14,7 +14,9 @@ def setting_problem(error: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -
     if not error["loc"]:
         return _words(error, None)
     name = str(error["loc"][0]).upper()
-    shown = re.sub(r"//[^/\s]*@", "//…@", repr(error.get("input")))[:80]  # a URL's password
+    # A URL's password, which may hold a slash, and its query.
+    shown = re.sub(r"//.*@", "//…@", repr(error.get("input")))
+    shown = re.sub(r"(://[^?]*)\?.*", r"\1?…'", shown)[:80]
     if "SecretStr" in str(fields[name].annotation):
         shown = "(hidden)"
     return f"{name}={shown}: {_words(error, fields[name])}"

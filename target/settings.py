@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -39,11 +40,20 @@ class SettingsError(Exception):
 
 
 def _http_url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", value) or not names_a_host(value):
         raise ValueError(
             "allowed: http://HOST[:PORT][/PATH] or https://…, without user, query or fragment"
         )
     return value.rstrip("/")
+
+
+def names_a_host(url: str) -> bool:
+    """Whether a URL has a host and, if any, a port that exists."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _address(value: str) -> str:
@@ -54,15 +64,15 @@ def _address(value: str) -> str:
 
 
 def _path(value: str) -> str:
-    if not re.fullmatch(r"/[^\s]*", value):
-        raise ValueError("allowed: a path that begins with /")
+    if not re.fullmatch(r"/[^\s?#]*", value):
+        raise ValueError("allowed: a path that begins with /, without a query")
     return value
 
 
 def _regex(value: str) -> str:
     try:
         re.compile(value)
-    except re.error as problem:
+    except (re.error, OverflowError, RecursionError) as problem:
         raise ValueError(f"allowed: a regular expression ({problem})") from problem
     return value
 
@@ -240,11 +250,14 @@ def _text(path: Path, what: str) -> str:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise SettingsError([f"{path}: {what} is larger than {MAX_FILE_BYTES} bytes"])
-        return content.decode()
+        text = content.decode()
     except OSError as problem:
         raise SettingsError([f"{path}: {what} cannot be read: {problem.strerror}"]) from problem
     except UnicodeDecodeError as problem:
         raise SettingsError([f"{path}: {what} is not UTF-8 text"]) from problem
+    if "\0" in text:
+        raise SettingsError([f"{path}: {what} is not text: there is a NUL in it"])
+    return text
 
 
 def _value(

@@ -129,3 +129,8 @@ def test_what_prometheus_client_built_says_the_same(parse: object, accept: str) 
 def test_a_type_without_a_place_is_refused() -> None:
     with pytest.raises(ValueError, match="info"):
         from_metrics([InfoMetricFamily("i", "I.", {"a": "b"})])
+
+
+def test_a_number_that_no_float_holds_spoils_no_scrape() -> None:
+    assert number(10**400) == number(-(10**400)) == b"NaN"
+    assert number(2**64) == b"18446744073709551616"

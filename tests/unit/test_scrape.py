@@ -111,6 +111,18 @@ async def test_a_stuck_one_costs_later_scrapes_nothing() -> None:
     scraper.close()
 
 
+async def test_an_impatient_scrape_spoils_no_other() -> None:
+    slow = fine("slow")
+    slow.gate.clear()
+    scraper = Scraper([slow])
+    patient = asyncio.create_task(scraper.scrape(LONG))
+    await asyncio.sleep(0)
+    assert success(await scraper.scrape(0.05)) == {"slow": 0}
+    slow.gate.set()
+    assert success(await patient) == {"slow": 1}
+    scraper.close()
+
+
 async def test_two_scrapes_at_once_share_one_run() -> None:
     slow = fine("slow")
     slow.gate.clear()
@@ -131,6 +143,7 @@ async def test_two_scrapes_at_once_share_one_run() -> None:
         ("10", 9.5),
         ("1", 0.8),
         ("0.5", 0.4),
+        ("0.001", 0.25),
         ("nan", 9.5),
         ("inf", 9.5),
         ("-3", 9.5),
