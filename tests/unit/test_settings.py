@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -260,19 +259,6 @@ def test_a_bad_value_costs_one_line(name: str, value: str, allowed: str) -> None
     said = problem({name: value})
     assert said.startswith(f"{name}={value!r}"[:60])
     assert allowed in said
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["http://h/?S3CR3T=1", "http://u:S3/CR3T@h/", "http://u:S3CR3T@h/?S3CR3T", "http://a@S3CR3T@h"],
-)
-@pytest.mark.parametrize("name", ["PROMETHEUS_URL", "APP_URL", "HEARTBEAT_URL"])
-def test_what_may_be_a_secret_in_a_url_is_not_shown(name: str, url: str) -> None:
-    if (name, url) == ("HEARTBEAT_URL", "http://h/?S3CR3T=1"):
-        return  # there it is allowed
-    said = problem({name: url})
-    assert said.startswith(f"{name}=")
-    assert not {"S3", "CR3T"} & set(re.findall(r"S3|CR3T", said))
 
 
 @pytest.mark.parametrize(
