@@ -174,7 +174,7 @@ def _values(numbers: list[bytes], form: bytes) -> list[float] | None:
     if bare.translate(None, b"0123456789. ") or b" ." in bare or b". " in bare:
         return None
     try:
-        values = list(map(float, bare.split()))
+        values = list(map(float, bare.decode("ascii").split()))
     except ValueError:
         return None
     # A unit without a number, two numbers before one unit, a blank between the two.

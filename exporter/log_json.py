@@ -10,7 +10,7 @@ import json
 import re
 from typing import NamedTuple
 
-from exporter.log_lines import parse_entry
+from exporter.log_lines import ENTRY_BYTES, parse_entry
 
 BEFORE_BODY = b'{"log":"'
 AFTER_STDOUT = b'\\n","stream":"stdout","time":"'
@@ -50,8 +50,17 @@ def all_ended(block: bytes, lines: list[bytes]) -> bool:
     return all(_ends(line) for line in lines if _DOUBT in line)
 
 
-def unended_entries(lines: list[bytes]) -> list[int]:
-    """Which of the entries do not end their line of the log, or are none."""
+def unended_entries(block: bytes, lines: list[bytes]) -> list[int]:
+    """Which of the block's entries do not end their line of the log, or are none."""
+    if _DOUBT not in block:
+        # Nearly always it is a line longer than one entry: only the long ones are looked at.
+        long = [
+            place
+            for place, line in enumerate(lines)
+            if len(line) > ENTRY_BYTES and _ENDED not in line
+        ]
+        if block.count(_ENDED) + len(long) == len(lines):
+            return long
     return [
         place
         for place, line in enumerate(lines)

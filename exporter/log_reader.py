@@ -99,7 +99,7 @@ class LogReader:
         """Whole lines of the json-file, each with its newline."""
         lines = block.split(b"\n")
         lines.pop()
-        unended = [] if all_ended(block, lines) else unended_entries(lines)
+        unended = [] if all_ended(block, lines) else unended_entries(block, lines)
         self._in_runs(lines, unended, self._file_entry, self._file_block)
 
     def _in_runs(
