@@ -15,9 +15,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from exporter.access_log import LONGEST_SECONDS, Text, parse_duration, sign_of, without_colours
-from exporter.routes import Route, route_of
 from exporter.traffic import Traffic, unit
+from target.access_log import LONGEST_SECONDS, Text, parse_duration, sign_of, without_colours
+from target.routes import Route, route_of
 
 MOST_REMEMBERED = 4096
 """Paths, and addresses: some hundred kB at most for the usual, 2 MB for hostile ones."""

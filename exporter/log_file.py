@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exporter.log_json import time_of
-from exporter.log_lines import INTERLEAVED_NANO
+from target.log_lines import INTERLEAVED_NANO
 
 BLOCK_BYTES = 256 * 1024
 LONGEST_ENTRY_BYTES = 1024 * 1024

@@ -10,7 +10,7 @@ import json
 import re
 from typing import NamedTuple
 
-from exporter.log_lines import ENTRY_BYTES, parse_entry
+from target.log_lines import ENTRY_BYTES, parse_entry
 
 BEFORE_BODY = b'{"log":"'
 AFTER_STDOUT = b'\\n","stream":"stdout","time":"'

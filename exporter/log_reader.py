@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from exporter.access_log import STDOUT, Text, parse_line, without_colours
 from exporter.log_blocks import BlockCounter
 from exporter.log_frames import HEADER_BYTES, FrameCutter, payload
 from exporter.log_json import (
@@ -25,10 +24,11 @@ from exporter.log_json import (
     time_of,
     unended_entries,
 )
-from exporter.log_lines import ENTRY_BYTES, Cursor, LineAssembler, parse_entry
 from exporter.log_texts import TextMemo
 from exporter.traffic import Traffic
+from target.access_log import STDOUT, Text, parse_line, without_colours
 from target.engine_stream import LineParser
+from target.log_lines import ENTRY_BYTES, Cursor, LineAssembler, parse_entry
 
 STAMP_BYTES = len("2026-01-02T15:04:05.000000000Z ")
 _FRAME_BODY = HEADER_BYTES + STAMP_BYTES

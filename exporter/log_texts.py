@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from exporter.access_log import SIGN_BEGINNINGS, Text
+from target.access_log import SIGN_BEGINNINGS, Text
 
 MOST_REMEMBERED = 4096
 _STAMP = re.compile(rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ")

@@ -9,8 +9,8 @@ from http import HTTPStatus
 from math import fsum
 from typing import NamedTuple
 
-from exporter.access_log import KINDS, Access, Text
-from exporter.routes import OTHER, ROUTES, Route, Upload, route_of
+from target.access_log import KINDS, Access, Text
+from target.routes import OTHER, ROUTES, Route, Upload, route_of
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 """Seconds. One at exactly the threshold of 5 s, several beyond, up to an upload over a slow line."""

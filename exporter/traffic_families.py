@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from exporter.exposition import Family, Samples, number, series
-from exporter.routes import Route
 from exporter.traffic import BUCKETS, Tally, Traffic
+from target.routes import Route
 
 REQUESTS = Family(
     "sermon_uploader_requests_total",

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from exporter.access_log import parse_line
 from exporter.exposition import render
 from exporter.traffic import Traffic
 from exporter.traffic_families import TrafficFamilies
+from target.access_log import parse_line
 from tests.bench.log_lines import hostile_log
 from tests.parts.exporter_app import FILES, LAST, App, ended, line, run, times
 from tests.parts.exporter_kit import Samples, exporter, samples_of, success

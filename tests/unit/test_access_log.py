@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.access_log import KINDS, Access, Text, parse_duration, parse_line
+from target.access_log import KINDS, Access, Text, parse_duration, parse_line
 
 DURATIONS = [
     ("0s", 0.0),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.log_file import BLOCK_BYTES, LogFile
-from exporter.log_lines import INTERLEAVED_NANO
+from target.log_lines import INTERLEAVED_NANO
 
 SECOND = 10**9
 MOMENT = 1_767_366_245 * SECOND

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.log_lines import (
+from target.log_lines import (
     ENTRY_BYTES,
     MAX_LINE_BYTES,
     Cursor,

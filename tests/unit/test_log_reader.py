@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exporter.access_log import SIGN_BEGINNINGS, parse_line
 from exporter.log_blocks import LONGEST_BYTES, MOST_CLOCKS, MOST_HELD, MOST_REMEMBERED
-from exporter.log_lines import ENTRY_BYTES, INTERLEAVED_NANO, LineAssembler
 from exporter.log_reader import Counters, LogReader, counters
 from exporter.traffic import Traffic
+from target.access_log import SIGN_BEGINNINGS, parse_line
+from target.log_lines import ENTRY_BYTES, INTERLEAVED_NANO, LineAssembler
 
 MOMENT = 1_767_366_245 * 10**9
 STD = "2026/01/02 15:04:05 "

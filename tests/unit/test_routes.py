@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.routes import OTHER, ROUTES, STATIC, UPLOAD_ROUTES, route_of, template_of
+from target.routes import OTHER, ROUTES, STATIC, UPLOAD_ROUTES, route_of, template_of
 
 TEMPLATES = [
     ("/", "/"),

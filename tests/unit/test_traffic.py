@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain_text
 
-from exporter.access_log import Access, parse_line
 from exporter.exposition import render
-from exporter.routes import ROUTES
 from exporter.traffic import BUCKETS, CODES, Traffic, unit
 from exporter.traffic_families import TrafficFamilies
+from target.access_log import Access, parse_line
+from target.routes import ROUTES
 
 STD = "2026/01/02 15:04:05 "
 ONE, TWO = "container-one", "container-two"

@@ -60,7 +60,7 @@ _SIGNS: tuple[tuple[bytes, bytes, str], ...] = (
     ("❌ MinIO failed to start".encode(), b"", "minio"),
     (b"Failed to initialize MinIO client:", b"", "minio"),
     (b"MinIO operation failed (attempt", b"", "minio"),
-    # One failed upload writes one line in the service and one in the handler: see collectors/access_log.py.
+    # One failed upload writes one line in the service and one in the handler: see exporter/collectors/access_log.py.
     (b"ERROR Failed to check bucket existence ", b"", "minio_service"),
     (b"ERROR Failed to create bucket ", b"", "minio_service"),
     (b"ERROR Upload failed ", b"method=PutFile", "minio_service"),
