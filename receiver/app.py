@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import re
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
@@ -18,7 +19,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import SecretStr
 
-from receiver import board
+from receiver import audit, board
 from receiver.alertmanager import Alert, BodyError, parse_webhook
 from receiver.clock import Clock
 from receiver.intake import Intake, accept
@@ -26,7 +27,9 @@ from receiver.metrics import Metrics
 from receiver.policy import Decision
 from receiver.settings import ReceiverSettings
 from receiver.store import incidents, messages
+from receiver.store.audit import Wanted
 from receiver.store.database import Database, StoreError
+from target.times import parse_rfc3339
 
 log = structlog.get_logger("receiver")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -72,6 +75,7 @@ class App:
                 web.get("/", self._for_readers(self.page)),
                 web.get("/api/incidents", self._for_readers(self.list_incidents)),
                 web.get("/api/maintenance", self._for_readers(self.list_windows)),
+                web.get("/api/audit", self._for_readers(self.list_audit)),
                 web.get("/api/incidents/{id:\\d{1,18}}", self._for_readers(self.one_incident)),
             ]
         )
@@ -169,6 +173,15 @@ class App:
         shown = await self._database.run(lambda c: board.maintenance(c, self._clock.now()))
         return web.json_response({"maintenance": shown}, dumps=_dumps)
 
+    async def list_audit(self, request: web.Request) -> web.Response:
+        """``limit`` (100), ``incident``, ``since`` (RFC 3339), ``kind``, ``before``: the id in ``next``."""
+        try:
+            wanted, limit = _wanted(request.query)
+        except ValueError as error:
+            return _problem(400, str(error))
+        found = await self._database.run(lambda c: audit.page(c, wanted, limit))
+        return web.json_response(found, dumps=_dumps)
+
     async def one_incident(self, request: web.Request) -> web.Response:
         number, now = int(request.match_info["id"]), self._clock.now()
 
@@ -225,6 +238,28 @@ def _problem(
     if fields:
         body["fields"] = fields
     return web.json_response(body, status=status, headers=headers)
+
+
+def _wanted(query: Mapping[str, str]) -> tuple[Wanted, int]:
+    """Which rows of the audit trail, and how many. Raises ValueError in words."""
+    unknown = set(query) - {"limit", "incident", "since", "kind", "before"}
+    if unknown:
+        raise ValueError(f"allowed: limit, incident, since, kind, before; got {min(unknown)[:40]}")
+    limit = _number(query, "limit", 100) or 0
+    if not 1 <= limit <= audit.MOST_A_PAGE:
+        raise ValueError(f"limit: allowed: 1 to {audit.MOST_A_PAGE}")
+    since = parse_rfc3339(query["since"]) if query.get("since") else None
+    incident, before = _number(query, "incident", None), _number(query, "before", None)
+    return Wanted(since, incident, query.get("kind", ""), before), limit
+
+
+def _number(query: Mapping[str, str], name: str, default: int | None) -> int | None:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ValueError(f"{name}: allowed: a number; got {text[:40]!r}")
+    return int(text)
 
 
 def _dumps(value: Any) -> str:

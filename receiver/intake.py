@@ -17,6 +17,7 @@ from receiver.alertmanager import Alert, Webhook
 from receiver.policy import Decision, Policy, Row, Standing, decide
 from receiver.records import SEVERITIES, Severity
 from receiver.store import incidents, messages, steps
+from target.durations import format_duration
 
 
 class Intake(BaseModel):
@@ -183,7 +184,7 @@ class _Body:
                 alert.starts_at,
             )
         )
-        self._events.append((incident_id, decision.kind, decision.reason))
+        self._events.append((incident_id, decision.kind, _words(decision, self._now)))
         for planned in decision.steps:
             steps.add_step(self._c, incident_id, planned, alert.name)
             service.planned.add((planned.action, planned.target))
@@ -239,6 +240,18 @@ class _Body:
             messages.ring_again(
                 c, incident_id, self._intake.notifier, now, self._intake.flap_window
             )
+
+
+def _words(decision: Decision, now: datetime) -> str:
+    """For the audit trail: why, and what is planned."""
+    if not decision.steps:
+        return decision.reason
+    zero = decision.ladder_at or now
+    planned = ", ".join(
+        f"{' '.join(filter(None, (step.action, step.target)))} at {format_duration(step.due_at - zero)}"
+        for step in decision.steps
+    )
+    return f"{decision.reason}; planned: {planned}"
 
 
 def _note_truncation(c: Connection, webhook: Webhook, now: datetime) -> None:

@@ -30,6 +30,8 @@ from receiver.view import view_of
 log = structlog.get_logger("outbox")
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 300.0
+OVERTAKEN = "overtaken"
+"""Stands for the id of a call that was not sent, because the incident was over by then."""
 IDLE = 5.0
 """Seconds; how long to wait without being woken. A wake-up may be missed, a clock may jump."""
 
@@ -104,7 +106,14 @@ class Outbox:
             await self._not_sent(message, notifier.name, DeliveryError(words, permanent=True))
             return
         now = self._clock.now()
-        await self._database.run(lambda c: messages.delivered(c, message, message_id, now))
+        words = _what_was_told(message, message_id)
+
+        def told(c: Connection) -> None:
+            messages.delivered(c, message, message_id, now)
+            if words:
+                messages.add_event(c, message.incident_id, "told", words, now)
+
+        await self._database.run(told)
         self._metrics.notifications.labels(notifier.name, "sent").inc()
         log.info("told", incident=message.incident_id, kind=message.kind, revision=message.revision)
 
@@ -118,7 +127,7 @@ class Outbox:
         view = replace(view_of(history, self._settings), copies=copies)
         over = history.incident.state == "resolved"
         if message.kind == "call":
-            return "overtaken" if over else await notifier.call(view)
+            return OVERTAKEN if over else await notifier.call(view)
         # Nobody is woken to hear that there is nothing to do.
         ring = message.ping and not (over and message.message_id is None)
         return await notifier.send(view, message.message_id, ping=ring)
@@ -144,6 +153,23 @@ class Outbox:
             problem=error.words,
             permanent=error.permanent,
         )
+
+
+def _what_was_told(message: Message, message_id: str) -> str:
+    """For the audit trail; empty for an edit like any other, which would only say that there was news."""
+    rings = ", which rings" if message.ping else ""
+    match message.kind:
+        case "note":
+            return f"a message{rings}: {Note.model_validate_json(message.note).title}"
+        case "call":
+            over = message_id == OVERTAKEN
+            return "no call is sent: the incident is over" if over else "a call, which rings"
+        case "card" if message.message_id is None:
+            return f"the card{rings}"
+        case "card" if message.error:
+            return "the card, which could not be told before"
+        case _:
+            return ""
 
 
 def _pause(attempts: int) -> float:

@@ -115,6 +115,10 @@ class Window:
     origin: WindowOrigin
     told: int
     """0: nothing has been told, 1: that it began, 2: that it is over."""
+    who: str = ""
+    """The person who asked for it; empty for one that opened by itself."""
+    silence: bool = False
+    """Alertmanager is to be silent too."""
 
 
 @dataclass(frozen=True)
@@ -126,3 +130,5 @@ class Event:
     at: datetime
     kind: str
     words: str
+    who: str = ""
+    """The person who did it, as "anna (terminal)"; empty: Sermon Monitor itself."""

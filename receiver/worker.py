@@ -299,7 +299,7 @@ class Worker:
             ending = judge_end(fresh, self._lookout.asking(fresh.alerts), seen, sight)
             incidents.set_check(c, incident_id, again if ending.kind == "wait" else None)
             if ending.kind in ("resolve", "calm"):
-                steps.drop_pending(c, incident_id, "the alerts are over", now)
+                self._drop(c, incident_id, now)
                 incidents.set_verdict(c, incident_id, ending.words)
             if ending.kind == "calm":
                 incidents.set_ladder(c, incident_id, None)
@@ -310,7 +310,7 @@ class Worker:
             if ending.kind == "wait":
                 # Alertmanager also resolves alerts when Prometheus has died: while our own look
                 # disagrees, the call for a person stays on the ladder.
-                steps.drop_pending(c, incident_id, "the alerts are over", now, keep_person=True)
+                self._drop(c, incident_id, now, keep_person=True)
                 if ending.words and ending.words != history.incident.verdict:
                     incidents.set_verdict(c, incident_id, ending.words)
                     self._record(c, incident_id, "not over yet", ending.words, now)
@@ -319,6 +319,12 @@ class Worker:
         kind = await self._database.run(change)
         log.info("end of the alerts", incident=incident_id, outcome=kind, look=seen.words)
         self.told.set()
+
+    @staticmethod
+    def _drop(c: Connection, incident_id: int, now: datetime, *, keep_person: bool = False) -> None:
+        words = "the alerts are over"
+        for step in steps.drop_pending(c, incident_id, words, now, keep_person=keep_person):
+            messages.add_event(c, incident_id, f"{step.action} drop", words, now)
 
     def _record(
         self, c: Connection, incident_id: int, kind: str, words: str, now: datetime

@@ -6,10 +6,9 @@ import asyncio
 import json
 import stat
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -19,29 +18,14 @@ from receiver.policy import PolicyError
 from receiver.store.database import StoreError
 from sermon_monitor import check as checks
 from sermon_monitor import explain as explaining
-from sermon_monitor import logs, maintenance, secrets, serve, shown, store_file
-from sermon_monitor.settings import Settings, SettingsError, load, without_effect
+from sermon_monitor import maintenance, secrets, serve, shown, store_file
+from sermon_monitor.audit import audit_command
+from sermon_monitor.settings import Settings, without_effect
+from sermon_monitor.terminal import by_option, fail, person, settings_of
 from target.durations import parse_duration
 from target.rules import render_rules
 
 MAX_REPLAY_BYTES = 64 * 1024 * 1024
-
-
-def fail(lines: Sequence[str], code: int = 1) -> NoReturn:
-    """Say what is wrong, a line each, and end."""
-    for line in lines:
-        click.echo(f"sermon-monitor: {shown.line(line)}", err=True)
-    sys.exit(code)
-
-
-def settings_of(context: click.Context) -> Settings:
-    """Read the settings, or end with one line a problem."""
-    try:
-        settings = load(context.obj)
-    except SettingsError as error:
-        fail(error.problems, 2)
-    logs.set_up(settings.log_format, settings.log_level, logs.secrets_of(settings))
-    return settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -191,8 +175,9 @@ def maintenance_group() -> None:
 @maintenance_group.command("start")
 @click.argument("length", metavar="DURATION")
 @click.option("--reason", required=True, help="Why; whoever sees an alert meanwhile reads it.")
+@by_option
 @click.pass_context
-def maintenance_start(context: click.Context, length: str, reason: str) -> None:
+def maintenance_start(context: click.Context, length: str, reason: str, by: str | None) -> None:
     """Open a window now. It ends by itself.
 
     Example: sermon-monitor maintenance start 30m --reason "updates of the Pi"
@@ -202,7 +187,8 @@ def maintenance_start(context: click.Context, length: str, reason: str) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     try:
-        until = maintenance.start(settings_of(context).database_path, duration, reason)
+        path = settings_of(context).database_path
+        until = maintenance.start(path, duration, reason, person(by))
     except maintenance.RefusedError as error:
         raise click.UsageError(str(error)) from error
     except StoreError as error:
@@ -213,14 +199,15 @@ def maintenance_start(context: click.Context, length: str, reason: str) -> None:
 
 
 @maintenance_group.command("stop")
+@by_option
 @click.pass_context
-def maintenance_stop(context: click.Context) -> None:
+def maintenance_stop(context: click.Context, by: str | None) -> None:
     """End what is open now.
 
     Example: sermon-monitor maintenance stop
     """
     try:
-        ended = maintenance.stop(settings_of(context).database_path)
+        ended = maintenance.stop(settings_of(context).database_path, person(by))
     except StoreError as error:
         fail([str(error)])
     click.echo("maintenance is over: alerts are acted on again" if ended else "no window was open")
@@ -320,3 +307,6 @@ def _or_fail(work: Any, settings: Settings) -> Any:
         fail([str(error)])
     except PolicyError as error:
         fail(error.problems, 2)
+
+
+main.add_command(audit_command)

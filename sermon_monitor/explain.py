@@ -18,7 +18,6 @@ from receiver.records import Step
 from receiver.service import policy_path
 from receiver.situation import Lookout, read_history
 from receiver.store import incidents, steps
-from receiver.store.database import migrate
 from receiver.verify import Confirmer
 from sermon_monitor import store_file
 from sermon_monitor.settings import Settings
@@ -78,13 +77,10 @@ async def replay(settings: Settings, webhook: Webhook) -> list[dict[str, Any]]:
 
 
 def _copy_of_store(settings: Settings) -> sqlite3.Connection:
-    copy = sqlite3.connect(":memory:", isolation_level=None)
-    copy.row_factory = sqlite3.Row
-    if store_file.exists(settings.database_path):
-        with store_file.looking(settings.database_path) as original:
-            original.backup(copy)
-    migrate(copy)
-    return copy
+    if not store_file.exists(settings.database_path):
+        return store_file.in_memory()
+    with store_file.looking(settings.database_path) as original:
+        return store_file.in_memory(original)
 
 
 @contextlib.asynccontextmanager

@@ -90,7 +90,7 @@ def explanation(told: dict[str, Any], *, as_json: bool) -> None:
 
 def incidents(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"incidents": found}, indent=2, default=_written))
+        click.echo(json.dumps({"incidents": found}, indent=2, default=written))
         return
     console = _console()
     if not found:
@@ -119,7 +119,7 @@ def incidents(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
 
 def windows(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"maintenance": found}, indent=2, default=_written))
+        click.echo(json.dumps({"maintenance": found}, indent=2, default=written))
         return
     console = _console()
     if not found:
@@ -131,13 +131,26 @@ def windows(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         )
 
 
+def audit(found: Sequence[dict[str, Any]]) -> None:
+    console = _console()
+    if not found:
+        console.print("nothing is on record")
+    for one in found:
+        about = f"incident {one['incident_id']}" if one["incident_id"] else "–"
+        console.print(
+            f"[dim]{one['at']:%Y-%m-%d %H:%M:%S}[/] {about:<12} [bold]{_safe(one['kind'])}[/]"
+            f" ({_safe(one['who'])}): {_safe(one['words'])}"
+        )
+
+
 def line(text: str) -> str:
     """One line without control characters: labels come from outside and must not drive the terminal."""
     shown = "".join(c if c.isprintable() else " " for c in text)
     return shown if len(shown) <= LONGEST_LINE else shown[: LONGEST_LINE - 1] + "…"
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
+    """What JSON has no form for."""
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 

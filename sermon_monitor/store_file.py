@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from receiver.store.database import StoreError, reading
+from receiver.store.database import MIGRATIONS, StoreError, connect, migrate, reading
 
 
 def exists(path: Path) -> bool:
@@ -23,11 +23,46 @@ def exists(path: Path) -> bool:
 
 @contextlib.contextmanager
 def looking(path: Path) -> Iterator[sqlite3.Connection]:
-    """As ``reading``; refuses an empty or foreign SQLite file in words. Raises StoreError."""
+    """As ``reading``; refuses an empty or foreign SQLite file in words. Raises StoreError.
+
+    A file of an older release is read through a copy in memory that is brought up to date.
+    """
     with reading(path) as connection:
         ours = connection.execute(
             "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'incidents'"
         ).fetchone()
         if ours is None:
             raise StoreError(f"{path}: not a store of sermon-monitor: it has no incidents in it")
+        if connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS):
+            yield connection
+            return
+        with contextlib.closing(in_memory(connection)) as copy:
+            yield copy
+
+
+def in_memory(original: sqlite3.Connection | None = None) -> sqlite3.Connection:
+    """A store in memory with this release's schema: a copy, or an empty one. Raises StoreError."""
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    copy.row_factory = sqlite3.Row
+    if original is not None:
+        original.backup(copy)
+    migrate(copy)
+    return copy
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[sqlite3.Connection]:
+    """A transaction on the store's file, beside a running process or without one. Raises StoreError.
+
+    What is raised within undoes it.
+    """
+    connection = connect(path)
+    try:
+        migrate(connection)
+        connection.execute("BEGIN IMMEDIATE")
         yield connection
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}") from error
+    finally:
+        connection.close()

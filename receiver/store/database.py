@@ -21,7 +21,14 @@ from urllib.parse import quote
 Result = TypeVar("Result")
 Change = Callable[[sqlite3.Connection], Any]
 
-MIGRATIONS = ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql")
+MIGRATIONS = (
+    "schema.sql",
+    "schema_2.sql",
+    "schema_3.sql",
+    "schema_4.sql",
+    "schema_5.sql",
+    "schema_6.sql",
+)
 """Files of this package, in order; the number applied is the file's PRAGMA user_version."""
 MOST_IN_ONE_COMMIT = 256
 _STOP = None

@@ -156,10 +156,13 @@ def not_delivered(
         )
 
 
-def add_event(c: Connection, incident_id: int | None, kind: str, words: str, now: datetime) -> None:
+def add_event(
+    c: Connection, incident_id: int | None, kind: str, words: str, now: datetime, *, who: str = ""
+) -> None:
+    """``who``: the person who did it; empty: Sermon Monitor itself."""
     c.execute(
-        "INSERT INTO events (incident_id, at, kind, words) VALUES (?, ?, ?, ?)",
-        (incident_id, now.timestamp(), kind, words),
+        "INSERT INTO events (incident_id, at, kind, words, who) VALUES (?, ?, ?, ?, ?)",
+        (incident_id, now.timestamp(), kind, words, who),
     )
 
 
@@ -174,10 +177,7 @@ def add_events(c: Connection, events: Iterable[tuple[int | None, str, str]], now
 
 def events(c: Connection, incident_id: int) -> list[Event]:
     query = "SELECT * FROM events WHERE incident_id = ? ORDER BY id"
-    return [
-        Event(row["id"], row["incident_id"], rows.to_time(row["at"]), row["kind"], row["words"])
-        for row in c.execute(query, (incident_id,))
-    ]
+    return [rows.to_event(row) for row in c.execute(query, (incident_id,))]
 
 
 def beat(c: Connection, name: str, now: datetime) -> None:

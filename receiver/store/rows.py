@@ -6,7 +6,7 @@ import json
 import sqlite3
 from datetime import UTC, datetime
 
-from receiver.records import AlertInstance, Incident, Message, Step
+from receiver.records import AlertInstance, Event, Incident, Message, Step
 
 
 def to_at(value: float | None) -> datetime | None:
@@ -83,4 +83,15 @@ def to_message(row: sqlite3.Row) -> Message:
         error=row["error"],
         copies=row["copies"],
         note=row["note"],
+    )
+
+
+def to_event(row: sqlite3.Row) -> Event:
+    return Event(
+        id=row["id"],
+        incident_id=row["incident_id"],
+        at=to_time(row["at"]),
+        kind=row["kind"],
+        words=row["words"],
+        who=row["who"],
     )

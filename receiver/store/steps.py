@@ -84,14 +84,14 @@ def hasten_person(c: Connection, incident_id: int, now: datetime) -> None:
 
 def drop_pending(
     c: Connection, incident_id: int, words: str, now: datetime, *, keep_person: bool = False
-) -> int:
-    """pending -> dropped, for the steps of an incident whose alerts are over."""
-    done = c.execute(
+) -> list[Step]:
+    """pending -> dropped, for the steps of an incident whose alerts are over. Returns what was dropped."""
+    found = c.execute(
         "UPDATE steps SET state = 'dropped', words = ?, ended_at = ?"
-        " WHERE incident_id = ? AND state = 'pending' AND (action <> 'person' OR NOT ?)",
+        " WHERE incident_id = ? AND state = 'pending' AND (action <> 'person' OR NOT ?) RETURNING *",
         (words, now.timestamp(), incident_id, keep_person),
     )
-    return done.rowcount
+    return [rows.to_step(row) for row in found.fetchall()]
 
 
 def defer_any(c: Connection, step_id: int, words: str, due_at: datetime) -> None:

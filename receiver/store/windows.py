@@ -16,12 +16,25 @@ def open_window(
     reason: str,
     origin: WindowOrigin,
     now: datetime,
-) -> None:
-    """An occurrence of a recurring window that is known already stays as it is."""
-    c.execute(
-        "INSERT INTO windows (starts_at, ends_at, reason, origin, made_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (starts_at.timestamp(), ends_at.timestamp(), reason, origin, now.timestamp()),
+    *,
+    who: str = "",
+    silence: bool = False,
+) -> bool:
+    """False for an occurrence of a recurring window, or a deployment's, that is known: it stays as it is."""
+    made = c.execute(
+        "INSERT INTO windows (starts_at, ends_at, reason, origin, made_at, who, silence)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (
+            starts_at.timestamp(),
+            ends_at.timestamp(),
+            reason,
+            origin,
+            now.timestamp(),
+            who,
+            silence,
+        ),
     )
+    return made.rowcount == 1
 
 
 def end_windows(c: Connection, now: datetime) -> int:
@@ -79,4 +92,6 @@ def _window(row: Row) -> Window:
         reason=row["reason"],
         origin=row["origin"],
         told=row["told"],
+        who=row["who"],
+        silence=bool(row["silence"]),
     )

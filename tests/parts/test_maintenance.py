@@ -50,7 +50,7 @@ def opened(c: Connection, begin: int, end: int, reason: str = "updates") -> None
 async def test_nobody_is_called_until_it_is_over(tmp_path: Path, discord: Discord) -> None:
     store = tmp_path / "state" / "receiver.sqlite3"
     async with receiver(tmp_path, CALLS, DISCORD_WEBHOOK_URL=discord.url) as running:
-        command.start(store, 30 * MINUTE, "updates of the *Pi*")
+        command.start(store, 30 * MINUTE, "updates of the *Pi*", "anna (terminal)")
         await running.post(body(alert()))
         waiting = await running.until(lambda i: step(i, "person").get("words"), "a reason to wait")
         assert step(waiting, "person")["state"] == "pending"
@@ -60,7 +60,7 @@ async def test_nobody_is_called_until_it_is_over(tmp_path: Path, discord: Discor
         shown = json.loads((await running.get("/api/maintenance"))[1])["maintenance"]
         assert [(w["reason"], w["active"]) for w in shown] == [("updates of the *Pi*", True)]
 
-        assert command.stop(store) == 1
+        assert command.stop(store, "anna (terminal)") == 1
         await running.until(ended("person", "done"), "the call after the window's end")
         await discord.wait_until(lambda d: "Maintenance is over" in titles(d))
         await discord.wait_until(lambda d: len(d.messages) == 4)

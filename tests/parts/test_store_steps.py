@@ -45,7 +45,7 @@ async def test_a_step_moves_only_as_the_schema_says(database: Database) -> None:
         assert steps.claim_step(c, step.id, "restarting", {"n": 1}, NOW)
         assert not steps.claim_step(c, step.id, "restarting", {}, NOW)
         steps.defer_step(c, step.id, "not pending any more", NOW + timedelta(hours=1))
-        assert steps.drop_pending(c, incident, "over", NOW) == 0
+        assert steps.drop_pending(c, incident, "over", NOW) == []
         assert not incidents.resolve_incident(c, incident, "it runs", NOW)
         steps.end_step(c, step.id, "done", "restarted", NOW)
         steps.end_step(c, step.id, "failed", "too late", NOW)

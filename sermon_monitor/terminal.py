@@ -1,0 +1,51 @@
+"""What every command shares: how it ends with words, which settings are in force, and who types."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from sermon_monitor import logs, shown
+from sermon_monitor.settings import Settings, SettingsError, load
+
+LONGEST_NAME = 60
+
+
+def fail(lines: Sequence[str], code: int = 1) -> NoReturn:
+    """Say what is wrong, a line each, and end."""
+    for line in lines:
+        click.echo(f"sermon-monitor: {shown.line(line)}", err=True)
+    sys.exit(code)
+
+
+def settings_of(context: click.Context) -> Settings:
+    """Read the settings, or end with one line a problem."""
+    try:
+        settings = load(context.obj)
+    except SettingsError as error:
+        fail(error.problems, 2)
+    logs.set_up(settings.log_format, settings.log_level, logs.secrets_of(settings))
+    return settings
+
+
+def person(name: str | None) -> str:
+    """Who does it, for the audit trail: the name given, else the account, before sudo."""
+    who = name or os.environ.get("SUDO_USER") or _account()
+    return f"{shown.line(who.strip())[:LONGEST_NAME] or 'somebody'} (terminal)"
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # an id without a name, as in some containers
+        return f"user {os.getuid()}"
+
+
+by_option = click.option(
+    "--by", metavar="NAME", help="Who does it, for the audit trail (default: the account)."
+)
