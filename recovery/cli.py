@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
@@ -19,14 +18,14 @@ from rich.table import Table
 from rich.text import Text
 
 from recovery import inputs
+from recovery.options import Verbs, config_option
 from recovery.rollback import Wanted
 from recovery.run_rollback import Request, ledger_path, roll_back
 from recovery.terminal import Terminal
+from recovery.verbs import VERBS
 from target.settings import DeploymentSettings, SettingsError, read_settings
 from target.version_keeper import LedgerFile
 from target.versions import Release
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _version() -> str:
@@ -36,21 +35,17 @@ def _version() -> str:
         return "unknown"
 
 
-def config_option(command: Command) -> Command:
-    return click.option(
-        "--config",
-        type=click.Path(path_type=Path, dir_okay=False),
-        envvar="SERMON_MONITOR_CONFIG",
-        help="File of KEY=VALUE settings; the environment wins.",
-    )(command)
-
-
 @click.group(
-    epilog="Example: sermon-recovery rollback --reason 'uploads fail since the deployment'"
+    cls=Verbs,
+    epilog="Example: sermon-recovery rollback --reason 'uploads fail since the deployment'",
 )
 @click.version_option(_version(), prog_name="sermon-recovery")
 def main() -> None:
     """Put the Sermon Uploader right by hand, on its own machine."""
+
+
+for verb in VERBS:
+    main.add_command(verb.command)
 
 
 @main.command(

@@ -6,8 +6,10 @@ import contextlib
 import io
 import logging
 import os
+import re
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,17 +68,40 @@ class _LogFile(logging.FileHandler):
 class Terminal:
     """All words go to stderr, and to the log file where there is one; stdout is for what was asked for."""
 
-    def __init__(self, log_dir: Path | None = None) -> None:
+    def __init__(self, log_dir: Path | None = None, *, verbose: bool = False) -> None:
+        self.verbose = verbose
         self._stream = _Patient(sys.stderr)
         self.console = Console(file=self._stream, highlight=False, soft_wrap=True)  # type: ignore[arg-type]
         self._log = self._open_log(log_dir) if log_dir else None
 
-    def say(self, words: str) -> None:
+    def say(self, words: str, indent: int = 0) -> None:
         """Never fails, whatever has become of the terminal and of the log's disk."""
         line = printable(words, 2000)
-        self.console.print(line, markup=False)
+        for row in self._rows(line, indent):
+            self.console.print(row, markup=False)
         if self._log:
-            self._log.info("%s", line)
+            self._log.info("%s%s", " " * indent, line)
+
+    def detail(self, words: str) -> None:
+        """Only with ``--verbose``."""
+        if self.verbose:
+            self.say(words)
+
+    def _rows(self, line: str, indent: int) -> list[str]:
+        """Cut for a person's terminal; whole for a file or a pipe, so that it can be searched."""
+        if not self.console.is_terminal:
+            return [" " * indent + line]
+        number = re.match(r"\d+\. |\[\d+/\d+\] |\w+: ", line)
+        hang = " " * (indent + (len(number.group()) if number else 0))
+        width = max(40, self.console.width)
+        return textwrap.wrap(
+            line,
+            width,
+            initial_indent=" " * indent,
+            subsequent_indent=hang,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
     @contextmanager
     def working(self, words: str) -> Iterator[Callable[[str], None]]:

@@ -48,6 +48,9 @@ class Service:
     container_name: str
     image: str
     builds: bool
+    depends_on: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    """Published on this machine, TCP only; a range or a port chosen by the Engine is left out."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class Compose:
                     container_name=str(one.get("container_name") or ""),
                     image=str(one.get("image") or ""),
                     builds="build" in one,
+                    depends_on=tuple(one.get("depends_on") or ()),
+                    ports=_published(one.get("ports") or ()),
                 )
                 for name, one in raw["services"].items()
             }
@@ -149,6 +154,12 @@ class Compose:
                     "neither `docker compose` nor `docker-compose` answers"
                 )
         return self._command or ()
+
+
+def _published(ports: Sequence[Mapping[str, object]]) -> tuple[int, ...]:
+    """Compose's own form: ``{"published": "8000", "protocol": "tcp", …}``."""
+    written = (str(p.get("published") or "") for p in ports if p.get("protocol", "tcp") == "tcp")
+    return tuple(int(port) for port in written if port.isdigit())
 
 
 def _last_words(stderr: str) -> str:

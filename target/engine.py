@@ -126,6 +126,23 @@ class Engine:
 
         engine_sdk.restart(self.host, container_id, stop_timeout, stop_timeout + 20)
 
+    def start(self, container_id: str) -> None:
+        """Start a container that does not run; one that runs already stays as it is."""
+        self._ask(f"start of {container_id[:12]}", "POST", f"/containers/{container_id}/start")
+
+    def stop(self, container_id: str, stop_seconds: int) -> None:
+        """SIGTERM, after ``stop_seconds`` SIGKILL; its restart policy does not bring it back."""
+        path = f"/containers/{container_id}/stop"
+        what, query = f"stop of {container_id[:12]}", {"t": str(stop_seconds)}
+        self._ask(what, "POST", path, query, timeout=stop_seconds + 20)
+
+    def recent_log(self, container_id: str, lines: int, since: float = 0.0) -> bytes:
+        """The last ``lines`` entries since the unix time ``since``, stamped, as target/engine_tail.py reads them."""
+        query = {"stdout": "1", "stderr": "1", "timestamps": "1"}
+        query |= {"tail": str(lines), "since": f"{since:.6f}"}
+        what, path = f"log of {container_id[:12]}", f"/containers/{container_id}/logs"
+        return self._ask(what, "GET", path, query, timeout=max(30.0, self.timeout)).body
+
     def image(self, reference: str) -> Image:
         """A local image by tag, digest or id. Raises EngineError(missing=True) where there is none."""
         path = f"/images/{quote(reference, safe='/:@')}/json"
@@ -192,15 +209,20 @@ class Engine:
             raise self._silent(what, error) from error
 
     def _ask(
-        self, what: str, method: str, path: str, query: Mapping[str, str] | None = None
+        self,
+        what: str,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> engine_http.Answer:
         try:
-            answer = engine_http.ask(self.host, method, path, query, self.timeout)
+            answer = engine_http.ask(self.host, method, path, query, timeout or self.timeout)
         except engine_http.UnreachableError as error:
             raise self._silent(what, error) from error
         if answer.status == 404:
             raise EngineError(f"{what}: {answer.words()}", missing=True)
-        if not 200 <= answer.status < 300:
+        if not 200 <= answer.status < 300 and answer.status != 304:  # 304: it is so already
             raise EngineError(f"{what}: the Engine refused: {answer.words()}")
         return answer
 

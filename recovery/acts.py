@@ -1,0 +1,162 @@
+"""What steps do to containers and services. Each act is a value that a test can compare."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from recovery.steps import Hands, StepError
+from target.engine import Container, EngineError
+from target.verify import probe_once
+
+APP_GRACE_SECONDS = 10
+MINIO_GRACE_SECONDS = 30
+"""MinIO finishes what it writes."""
+WELL_SECONDS = 180.0
+STEADY_SECONDS = 3.0
+INTERVAL_SECONDS = 0.5
+STARTING_SECONDS = 100.0
+"""Past it a healthcheck that has said nothing yet holds nothing up."""
+MOST_RESTARTS = 3
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Stop one container; its data, its log and the container itself stay."""
+
+    container_id: str
+    name: str
+    grace_seconds: int
+
+    def do(self, hands: Hands) -> str:
+        try:
+            hands.engine.stop(self.container_id, self.grace_seconds)
+        except EngineError as error:
+            if error.missing:
+                return f"{self.name} is gone already"
+            raise
+        return ""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start a container that is there."""
+
+    container_id: str
+    name: str
+
+    def do(self, hands: Hands) -> str:
+        hands.engine.start(self.container_id)
+        return ""
+
+
+@dataclass(frozen=True)
+class Up:
+    """Make one service run as the compose files say, from local images."""
+
+    service: str
+
+    def do(self, hands: Hands) -> str:
+        if hands.compose is None:
+            raise StepError("the compose files cannot be used any more")
+        hands.compose.up(self.service)
+        return ""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Look whether these have really ended, and stay so."""
+
+    names: tuple[str, ...]
+
+    def do(self, hands: Hands) -> str:
+        still = []
+        for name in self.names:
+            try:
+                container = hands.engine.container(name)
+            except EngineError as error:
+                if not error.missing:
+                    raise
+                continue
+            if container.state in ("running", "restarting", "paused"):
+                still.append(f"{name} ({container.state})")
+        if still:
+            raise StepError(f"still there: {', '.join(still)}")
+        return f"none of {len(self.names)} runs any more" if len(self.names) > 1 else ""
+
+
+@dataclass(frozen=True)
+class Well:
+    """Wait until a container runs, its healthcheck is content and its addresses answer well."""
+
+    name: str
+    urls: tuple[str, ...] = ()
+    seconds: float = WELL_SECONDS
+
+    def do(self, hands: Hands) -> str:
+        began = time.monotonic()
+        steady_since: float | None = None
+        first = last_restarts = -1
+        why = "it was not seen yet"
+        while (now := time.monotonic()) - began < self.seconds:
+            container = self._container(hands)
+            if container is None:
+                steady_since, why = None, "there is no such container"
+            else:
+                restarts = container.restart_count
+                first = restarts if first < 0 else first
+                if hopeless := _hopeless(container, restarts - first):
+                    raise StepError(f"{self.name}: {hopeless}")
+                why = _not_yet(container, now - began) or self._answers(hands)
+                changed, last_restarts = restarts != last_restarts, restarts
+                if why or changed:
+                    steady_since = None if why else now
+                elif steady_since is not None and now - steady_since >= STEADY_SECONDS:
+                    return f"{self.name} is well"
+                elif steady_since is None:
+                    steady_since = now
+            time.sleep(INTERVAL_SECONDS)
+        raise StepError(f"{self.name} is not well after {self.seconds:.0f}s: {why or 'not steady'}")
+
+    def _container(self, hands: Hands) -> Container | None:
+        try:
+            return hands.engine.container(self.name)
+        except EngineError as error:
+            if error.missing:
+                return None
+            raise
+
+    def _answers(self, hands: Hands) -> str:
+        for url in self.urls:
+            result = probe_once(url, 5.0, expected_body(hands, url))
+            if not result.healthy:
+                return f"{url}: {result.detail}"
+        return ""
+
+
+def expected_body(hands: Hands, url: str) -> str:
+    """What the answer of one of our two health addresses must hold."""
+    settings = hands.settings
+    if url == settings.minio_url + settings.minio_health_path:
+        return settings.minio_health_body
+    return settings.app_health_body
+
+
+def _hopeless(container: Container, restarts: int) -> str:
+    """What no further waiting cures; empty: nothing."""
+    if container.health == "unhealthy":
+        return "its healthcheck says unhealthy"
+    if restarts >= MOST_RESTARTS:
+        return f"it restarted {restarts} times (exit code {container.exit_code})"
+    if container.state in ("exited", "dead"):
+        memory = ", killed for want of memory" if container.oom_killed else ""
+        return f"it {container.state} with code {container.exit_code}{memory}"
+    return ""
+
+
+def _not_yet(container: Container, elapsed: float) -> str:
+    if container.state != "running":
+        return f"it is {container.state}"
+    if container.health == "starting" and elapsed < STARTING_SECONDS:
+        return "its healthcheck has not said yet how it is"
+    return ""

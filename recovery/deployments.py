@@ -1,0 +1,121 @@
+"""The facts that verbs decide by: the deployment's containers and what its compose files say. Pure reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from recovery.run import Session
+from target.compose import Compose, ComposeError, Project
+from target.deploy import LOCK_NAME
+from target.deployment import DeployError, compose_files
+from target.engine import COMPOSE_PROJECT, Container, EngineError
+from target.members import members
+from target.roles import OUR_PROJECT, app_containers, minio_containers
+from target.settings import DeploymentSettings
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is there. Where something could not be asked, its problem says why."""
+
+    settings: DeploymentSettings
+    containers: tuple[Container, ...] = ()
+    """Of the deployment, in the order in which they start."""
+    engine_problem: str = ""
+    compose: Compose | None = field(default=None, compare=False)
+    project: Project | None = None
+    """What the compose files mean; None where they cannot be used."""
+    compose_problem: str = ""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """The id of each image that the compose files name and that is on this machine."""
+
+    @property
+    def lock(self) -> Path | None:
+        """The deployment's lock file, beside its compose file."""
+        return self.compose.files[-1].parent / LOCK_NAME if self.compose else None
+
+    def app(self) -> list[Container]:
+        return app_containers(self.containers, self.settings)
+
+    def minio(self) -> list[Container]:
+        """MinIO's containers: the application's where the two share one."""
+        return self.app() if self.shared else minio_containers(self.containers, self.settings)
+
+    def urls(self, container: Container) -> tuple[str, ...]:
+        """Where this container's service answers for its health: none, one, or both."""
+        return self.urls_of_names({container.service, container.name})
+
+    def urls_of_names(self, names: set[str]) -> tuple[str, ...]:
+        """The same for a compose service and the name that its container will have.
+
+        App and MinIO may share a container; then neither MINIO_SERVICE's nor any other container is MinIO's.
+        """
+        settings, found = self.settings, []
+        app = bool(names & set(settings.app_service))
+        if names & set(settings.minio_service) or (app and self.shared):
+            found.append(settings.minio_url + settings.minio_health_path)
+        if app:
+            found.append(settings.app_url + settings.app_health_path)
+        return tuple(found)
+
+    @property
+    def shared(self) -> bool:
+        """Whether one container is both the application and MinIO: nothing else is named as MinIO's."""
+        names = set(self.settings.minio_service)
+        if self.project is not None:
+            services = self.project.services.values()
+            return not any({s.name, s.container_name} & names for s in services)
+        return bool(self.containers) and not minio_containers(self.containers, self.settings)
+
+
+def gather(session: Session) -> Facts:
+    """Never fails: what cannot be asked is a problem of the facts."""
+    settings, engine = session.settings, session.engine
+    containers: tuple[Container, ...] = ()
+    engine_problem = compose_problem = ""
+    session.terminal.detail(f"asking the Engine at {engine.host} for its containers")
+    try:
+        containers = members(engine.containers(), settings)
+    except EngineError as error:
+        engine_problem = str(error)
+    session.terminal.detail(f"reading the compose project in {settings.compose_project_dir}")
+    compose, project = None, None
+    try:
+        compose = Compose(compose_files(settings, containers), settings.docker_host)
+        project = compose.project()
+        if project.name == OUR_PROJECT:
+            compose = project = None
+            compose_problem = (
+                f"the compose project in {settings.compose_project_dir} is the monitor's own"
+            )
+    except (DeployError, ComposeError) as error:
+        compose_problem = str(error)
+    return Facts(
+        settings=settings,
+        containers=containers,
+        engine_problem=engine_problem,
+        compose=compose if project else None,
+        project=project,
+        compose_problem=compose_problem,
+        images=_images(session, project) if project and not engine_problem else {},
+    )
+
+
+def _images(session: Session, project: Project) -> dict[str, str]:
+    found = {}
+    for name in {service.image for service in project.services.values() if service.image}:
+        try:
+            found[name] = session.engine.image(name).id
+        except EngineError as error:
+            if not error.missing:
+                session.terminal.detail(str(error))
+    return found
+
+
+def of_project(facts: Facts, container: Container) -> bool:
+    """Whether compose's files speak of this container: the same project name."""
+    return bool(facts.project) and container.labels.get(COMPOSE_PROJECT) == (
+        facts.project.name if facts.project else None
+    )

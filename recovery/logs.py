@@ -1,0 +1,217 @@
+"""logs: what the deployment's containers wrote, and what it amounts to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import click
+from rich.text import Text
+
+from recovery.deployments import Facts, gather
+from recovery.inputs import printable
+from recovery.log_analysis import Analysis, Seen, analyse, is_error, seen
+from recovery.options import looks
+from recovery.run import Flags, Session, session_of
+from recovery.shown import stdout
+from target.durations import format_duration, parse_duration
+from target.engine import Container, EngineError
+from target.engine_stream import EngineStream
+from target.engine_tail import following, recent_lines
+from target.times import parse_rfc3339
+
+DEFAULT_LINES = 100
+MOST_LINES = 100_000
+ALL_WITH_SINCE = 10_000
+AGAIN_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for; ``since`` is a unix time, 0 for all."""
+
+    tail: int
+    since: float
+    follow: bool
+    errors: bool
+    containers: tuple[str, ...]
+
+
+def _since(_: click.Context, __: click.Parameter, value: str | None) -> float:
+    """``15m`` before now, or an RFC 3339 time."""
+    if not value:
+        return 0.0
+    try:
+        return (datetime.now(UTC) - parse_duration(value)).timestamp()
+    except ValueError:
+        pass
+    try:
+        return parse_rfc3339(value).timestamp()
+    except ValueError:
+        allowed = "a duration such as 15m or 2h, or a time like 2026-03-01T10:00:00Z"
+        raise click.BadParameter(f"{printable(value, 80)!r}: allowed: {allowed}") from None
+
+
+@click.command("logs", epilog="Example: sermon-recovery logs --since 15m --errors")
+@click.option(
+    "--tail",
+    type=click.IntRange(1, MOST_LINES),
+    metavar="N",
+    help=f"The last N lines of each container; {DEFAULT_LINES}, with --since {ALL_WITH_SINCE}.",
+)
+@click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option(
+    "--since",
+    callback=_since,
+    metavar="TIME",
+    help="Not older than 15m, 2h, or 2026-03-01T10:00:00Z.",
+)
+@click.option(
+    "--errors",
+    is_flag=True,
+    help="Only lines that mean trouble, then the analysis: by kind, slowest.",
+)
+@click.argument("container", nargs=-1)
+@looks
+def logs(
+    flags: Flags,
+    tail: int | None,
+    follow: bool,
+    since: float,
+    errors: bool,
+    container: tuple[str, ...],
+) -> None:
+    """Show the logs of the deployment's containers, or of CONTAINER, in the order of their times.
+
+    Below them stands what they amount to: errors counted by kind, and the slowest requests.
+    """
+    lines = tail or (ALL_WITH_SINCE if since else DEFAULT_LINES)
+    asked = Asked(lines, since, follow, errors, container)
+    with session_of("logs", flags, log=False) as session:
+        try:
+            code = _logs(session, asked)
+        except EngineError as error:
+            click.echo(str(error), err=True)
+            code = 1
+        except KeyboardInterrupt:  # how --follow ends
+            code = 0
+    raise SystemExit(code)
+
+
+def _logs(session: Session, asked: Asked) -> int:
+    facts = gather(session)
+    if facts.engine_problem:
+        raise EngineError(facts.engine_problem)
+    chosen = _chosen(facts, asked.containers)
+    if not chosen:
+        names = ", ".join(c.name for c in facts.containers) or "none"
+        click.echo(f"no such container of the deployment; there is: {names}", err=True)
+        return 1
+    read = sorted(
+        (line for container in chosen for line in _read(session, container, asked)),
+        key=lambda line: line.moment,
+    )
+    analysis = analyse(read)
+    wanted = [line for line in read if is_error(line) or not asked.errors]
+    if session.flags.as_json:
+        click.echo(json.dumps(_as_json(wanted, analysis), ensure_ascii=False))
+        return 0
+    for line in wanted:
+        _print(line)
+    if asked.follow:
+        asyncio.run(_follow(session, chosen, asked))
+    else:
+        _print_analysis(analysis, asked)
+    return 0
+
+
+def _chosen(facts: Facts, names: Sequence[str]) -> list[Container]:
+    if not names:
+        return list(facts.containers)
+    return [c for c in facts.containers if {c.name, c.service} & set(names)]
+
+
+def _read(session: Session, container: Container, asked: Asked) -> list[Seen]:
+    session.terminal.detail(f"reading the log of {container.name}")
+    lines = recent_lines(session.engine, container, asked.tail, asked.since)
+    return [seen(container.name, line) for line in lines]
+
+
+async def _follow(session: Session, containers: Sequence[Container], asked: Asked) -> None:
+    stream = EngineStream(session.engine.host)
+    await asyncio.gather(*(_follow_one(session, stream, one, asked) for one in containers))
+
+
+async def _follow_one(
+    session: Session, stream: EngineStream, container: Container, asked: Asked
+) -> None:
+    """A container that stops, or is made anew under its name, is waited for."""
+    since = time.time_ns()
+    while True:
+        try:
+            async for line in following(stream, container, since):
+                one = seen(container.name, line)
+                since = max(since, int(line.moment.timestamp() * 1e9) + 1)
+                if is_error(one) or not asked.errors:
+                    _print(one)
+        except EngineError as error:
+            session.terminal.say(f"{container.name}: {error}; waiting for it")
+        await asyncio.sleep(AGAIN_SECONDS)
+        container = await asyncio.to_thread(_again, session, container)
+
+
+def _again(session: Session, container: Container) -> Container:
+    try:
+        return session.engine.container(container.name)
+    except EngineError:
+        return container
+
+
+def _print(line: Seen) -> None:
+    style = "red" if is_error(line) else ""
+    moment = f"{line.moment:%Y-%m-%d %H:%M:%S}"
+    text = Text(f"{moment} {line.container} {printable(line.text, 4000)}", style)
+    stdout().print(text, soft_wrap=True)
+
+
+def _print_analysis(analysis: Analysis, asked: Asked) -> None:
+    console = stdout()
+    span = format_duration(timedelta(seconds=round(analysis.seconds)))
+    console.print(
+        Text(f"\n{analysis.lines} lines over {span}; {analysis.requests} requests", "bold")
+    )
+    if not analysis.errors:
+        console.print(Text("no errors", "green"))
+    for error in analysis.errors:
+        last = f"last {error.last:%H:%M:%S}"
+        console.print(
+            Text(f"{error.count:6} × {error.kind} ({last}): {printable(error.example, 160)}")
+        )
+    if analysis.slowest:
+        console.print(Text("slowest requests (uploads last as long as their sender takes)", "bold"))
+    for slow in analysis.slowest:
+        request = f"{slow.method} {printable(slow.path, 100)}"
+        console.print(
+            Text(f"{slow.seconds:8.3f} s  {slow.status}  {request}  {slow.moment:%H:%M:%S}")
+        )
+
+
+def _as_json(lines: Sequence[Seen], analysis: Analysis) -> dict[str, object]:
+    return {
+        "verb": "logs",
+        "lines": [
+            {
+                "time": line.moment.isoformat(),
+                "container": line.container,
+                "stream": "stderr" if line.stream == 2 else "stdout",
+                "text": line.text,
+                "error": is_error(line),
+            }
+            for line in lines
+        ],
+        "analysis": analysis.as_json(),
+    }

@@ -1,0 +1,47 @@
+"""What is printed on stdout: findings for a person, each with the command that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from recovery.finding import Finding, Level
+from recovery.inputs import printable
+
+STYLES: dict[Level, str] = {
+    "problem": "bold red",
+    "warning": "yellow",
+    "note": "cyan",
+    "ok": "green",
+}
+PIPE_COLUMNS = 4000
+"""Into a file or a pipe no line is cut."""
+
+
+def show_findings(findings: Sequence[Finding], verdict: str) -> None:
+    """The worst first, as they come; then the verdict."""
+    console = stdout()
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(max_width=24)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        table.add_row(
+            Text(finding.level, STYLES[finding.level]),
+            Text(printable(finding.what)),
+            Text(printable(finding.words, 2000)),
+        )
+        if finding.mend:
+            table.add_row("", "", Text(f"→ {printable(finding.mend, 2000)}", "bold"))
+    console.print(table)
+    console.print(Text(verdict, "bold"))
+
+
+def stdout() -> Console:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPE_COLUMNS
+    return console
