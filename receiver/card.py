@@ -54,6 +54,15 @@ class StepLine:
 
 
 @dataclass(frozen=True)
+class NoteLine:
+    """What a person has noted."""
+
+    at: datetime
+    who: str
+    words: str
+
+
+@dataclass(frozen=True)
 class IncidentView:
     """All that a card says of one incident, as it stands now.
 
@@ -79,6 +88,8 @@ class IncidentView:
     verdict: str
     copies: int = 0
     """How many copies of this card may stand above it: posted, but their ids were lost."""
+    notes: tuple[NoteLine, ...] = ()
+    """The newest last."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +195,18 @@ def _steps(steps: Sequence[StepLine], *, coming: bool, limit: int) -> str:
     return text if coming else "\n".join(reversed(text.split("\n")))
 
 
+def _notes(notes: Sequence[NoteLine], limit: int) -> str:
+    """The newest first."""
+    near = list(reversed(notes))
+
+    def line(index: int, size: int) -> str:
+        one = near[index]
+        safe = replace(one, who=clean(one.who, 60), words=clean(one.words, size))
+        return _line(_WORDS.note(safe))
+
+    return _fit(len(near), line, lambda count: _line(_WORDS.more_steps(count, False)), limit, 0)
+
+
 def _line(text: str) -> str:
     """A macro's output as one line."""
     return " ".join(str(text).split())
@@ -204,6 +227,7 @@ def compose(view: IncidentView) -> Card:
         alerts=(),
         steps=(),
         coming=(),
+        notes=(),
         contacts=clean(view.contacts, 480),
         public_url="",
         verdict=clean(view.verdict, 480),
@@ -226,3 +250,4 @@ def _fields(view: IncidentView, safe: IncidentView) -> Iterator[tuple[str, str]]
     yield _line(_WORDS.coming_name()), _steps(view.coming, coming=True, limit=700)
     yield CALL_FIELD, _line(_WORDS.call(safe)) if view.person_called else ""
     yield _line(_WORDS.verdict_name(safe)), safe.verdict
+    yield _line(_WORDS.notes_name()), _notes(view.notes, 400)

@@ -14,9 +14,9 @@ from receiver.http import Http
 from receiver.maintenance import words_of
 from receiver.policy import Policy, Row, asked
 from receiver.prometheus import is_true, still_active
-from receiver.records import AlertInstance, Incident, Step, Window
+from receiver.records import AlertInstance, Event, Incident, Step, Window
 from receiver.settings import ReceiverSettings
-from receiver.store import incidents, steps, windows
+from receiver.store import incidents, messages, steps, windows
 from receiver.verify import Confirmer
 from target import roles, versions
 from target.engine import Container, EngineError
@@ -38,6 +38,8 @@ class History:
     restarts: Sequence[Step]
     window: Window | None
     """The maintenance window that is open."""
+    notes: Sequence[Event] = ()
+    """What people have noted, the newest last."""
 
 
 def read_history(c: Connection, incident_id: int, now: datetime) -> History | None:
@@ -53,6 +55,7 @@ def read_history(c: Connection, incident_id: int, now: datetime) -> History | No
         rollbacks=steps.started(c, "rollback", now - timedelta(days=1)),
         restarts=steps.started(c, "restart", now - timedelta(hours=1)),
         window=windows.active(c, now),
+        notes=messages.notes(c, incident_id),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from receiver.card import AlertLine, IncidentView, StepLine
+from receiver.card import AlertLine, IncidentView, NoteLine, StepLine
 from receiver.records import AlertInstance, Step
 from receiver.settings import ReceiverSettings
 from receiver.situation import History
@@ -34,6 +34,7 @@ def view_of(history: History, settings: ReceiverSettings) -> IncidentView:
         dry=settings.dry_run,
         public_url=settings.public_url or "",
         verdict=incident.verdict,
+        notes=tuple(NoteLine(note.at, note.who, note.words) for note in history.notes),
     )
 
 

@@ -295,6 +295,9 @@ class Worker:
         again = now + self._lookout.policy.timing.recheck
 
         def change(c: Connection) -> str:
+            now_stands = incidents.incident(c, incident_id)
+            if now_stands is None or now_stands.state != "open":
+                return "closed by hand"
             fresh = replace(history, alerts=incidents.alerts(c, incident_id))  # one may fire by now
             ending = judge_end(fresh, self._lookout.asking(fresh.alerts), seen, sight)
             incidents.set_check(c, incident_id, again if ending.kind == "wait" else None)

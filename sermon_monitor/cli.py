@@ -20,7 +20,9 @@ from sermon_monitor import check as checks
 from sermon_monitor import explain as explaining
 from sermon_monitor import maintenance, secrets, serve, shown, store_file
 from sermon_monitor.audit import audit_command
+from sermon_monitor.by_hand import discard_command, note_command, retry_command
 from sermon_monitor.settings import Settings, without_effect
+from sermon_monitor.status import status_command
 from sermon_monitor.terminal import by_option, fail, person, settings_of
 from target.durations import parse_duration
 from target.rules import render_rules
@@ -309,4 +311,5 @@ def _or_fail(work: Any, settings: Settings) -> Any:
         fail(error.problems, 2)
 
 
-main.add_command(audit_command)
+for command in (audit_command, note_command, retry_command, discard_command, status_command):
+    main.add_command(command)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from receiver.audit import OURSELVES
 from sermon_monitor.finding import Finding
 from target.durations import format_duration
 
@@ -111,8 +112,11 @@ def incidents(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
             target = f" {step['target']}" if step["action"] == "restart" else ""
             when = f" at {step['due_at']:%H:%M:%S}" if step["state"] == "pending" else ""
             console.print(
-                f"  {step['action']}{target}: {step['state']}{when} {_safe(step['words'])}"
+                f"  s{step['id']} {step['action']}{target}: {step['state']}{when} {_safe(step['words'])}"
             )
+        for event in incident["events"]:
+            if event["kind"] == "note":
+                console.print(f"  note of {_safe(event['who'])}: {_safe(event['words'])}")
         if incident["verdict"]:
             console.print(f"  {_safe(incident['verdict'])}")
 
@@ -131,15 +135,40 @@ def windows(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         )
 
 
+def status(now: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(now, indent=2, default=written))
+        return
+    console = _console()
+    healthy = "[green]healthy[/]" if now["healthy"] else "[red]not healthy[/]"
+    console.print(f"{healthy}, Sermon Monitor {now['version']}, {now['at']:%Y-%m-%d %H:%M:%S} UTC")
+    for part in now["parts"]:
+        console.print(f"  {_MARK[part['level']]} {part['what']}: {_safe(part['words'])}")
+    for one in now["incidents"]:
+        fires = ", ".join(one["firing"]) or "no alert fires any more"
+        console.print(
+            f"  incident {one['id']} ({one['severity']}) since {one['since']:%Y-%m-%d %H:%M} UTC: {_safe(fires)}"
+        )
+        for words in filter(None, (one["next"], one["verdict"])):
+            console.print(f"    {_safe(words)}")
+        for step in one["failed"]:
+            console.print(
+                f"    {step['id']} {step['action']}: {step['state']}: {_safe(step['words'])}"
+            )
+    for one in now["messages"]:
+        console.print(f"  {one['id']}: {_safe(one['words'])}")
+
+
 def audit(found: Sequence[dict[str, Any]]) -> None:
     console = _console()
     if not found:
         console.print("nothing is on record")
     for one in found:
         about = f"incident {one['incident_id']}" if one["incident_id"] else "–"
+        by = "" if one["who"] == OURSELVES else f" by {_safe(one['who'])}"
         console.print(
             f"[dim]{one['at']:%Y-%m-%d %H:%M:%S}[/] {about:<12} [bold]{_safe(one['kind'])}[/]"
-            f" ({_safe(one['who'])}): {_safe(one['words'])}"
+            f"{by}: {_safe(one['words'])}"
         )
 
 

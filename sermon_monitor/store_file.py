@@ -28,16 +28,20 @@ def looking(path: Path) -> Iterator[sqlite3.Connection]:
     A file of an older release is read through a copy in memory that is brought up to date.
     """
     with reading(path) as connection:
-        ours = connection.execute(
-            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'incidents'"
-        ).fetchone()
-        if ours is None:
-            raise StoreError(f"{path}: not a store of sermon-monitor: it has no incidents in it")
+        _see_that_it_is_ours(connection, path)
         if connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS):
             yield connection
             return
         with contextlib.closing(in_memory(connection)) as copy:
             yield copy
+
+
+def _see_that_it_is_ours(connection: sqlite3.Connection, path: Path) -> None:
+    ours = connection.execute(
+        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'incidents'"
+    ).fetchone()
+    if ours is None:
+        raise StoreError(f"{path}: not a store of sermon-monitor: it has no incidents in it")
 
 
 def in_memory(original: sqlite3.Connection | None = None) -> sqlite3.Connection:
@@ -54,10 +58,13 @@ def in_memory(original: sqlite3.Connection | None = None) -> sqlite3.Connection:
 def writing(path: Path) -> Iterator[sqlite3.Connection]:
     """A transaction on the store's file, beside a running process or without one. Raises StoreError.
 
-    What is raised within undoes it.
+    What is raised within undoes it. Refuses a foreign file, and makes one where there is none.
     """
+    there = exists(path)
     connection = connect(path)
     try:
+        if there:
+            _see_that_it_is_ours(connection, path)
         migrate(connection)
         connection.execute("BEGIN IMMEDIATE")
         yield connection

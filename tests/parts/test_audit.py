@@ -125,8 +125,8 @@ def test_the_command(tmp_path: Path) -> None:
     monitor("maintenance", "stop", "--by", "Anna")
     listed = monitor("audit").out
     assert "\x1b" not in listed
-    assert "maintenance asked for (ruth [31m (terminal)): for 30m: updates [2J" in listed
-    assert "maintenance ended (Anna (terminal)): 1 window ended before time" in listed
+    assert "maintenance asked for by ruth [31m (terminal): for 30m: updates [2J" in listed
+    assert "maintenance ended by Anna (terminal): 1 window ended before time" in listed
     found = json.loads(monitor("audit", "--json").out)["audit"]
     assert [one["kind"] for one in found] == ["maintenance asked for", "maintenance ended"]
     assert json.loads(monitor("audit", "--json", "--limit", "1").out)["audit"] == found[1:]

@@ -65,6 +65,7 @@ def test_an_alert_without_a_summary_has_no_colon(capsys: pytest.CaptureFixture[s
         "opened_at": NOW,
         "alerts": [alert],
         "steps": [],
+        "events": [],
         "verdict": "",
     }
     shown.incidents([incident], as_json=False)
