@@ -1,6 +1,6 @@
 # Everything a developer or a new user types. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo check bench lint lock
+.PHONY: help run test demo check bench lint dashboards lock
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -38,6 +38,9 @@ lint: $(VENV)/.dev ## style, types and the layers between the packages
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+dashboards: $(VENV)/.dev ## write monitoring/grafana/dashboards anew from monitoring/dashboards
+	@$(BIN)/python -m monitoring.dashboards
 
 lock: ## resolve both lock files anew (needs uv)
 	@command -v $(UV) >/dev/null || { echo "uv is needed to resolve: pip install uv, or UV=/path/to/uv" >&2; exit 2; }

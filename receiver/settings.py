@@ -85,6 +85,7 @@ class ReceiverSettings(DeploymentSettings):
 
     alertmanager_url: HttpUrl | None = None
     prometheus_url: HttpUrl | None = None
+    grafana_url: HttpUrl | None = None
     watchdog_timeout: Annotated[Duration, AfterValidator(_watchdog)] = parse_duration("5m")
     heartbeat_url: Annotated[SecretStr, AfterValidator(_heartbeat)] | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from receiver.card import AlertLine, IncidentView, NoteLine, StepLine
+from receiver.graphs import graph_url
 from receiver.records import AlertInstance, Step
 from receiver.settings import ReceiverSettings
 from receiver.situation import History
@@ -22,7 +23,7 @@ def view_of(history: History, settings: ReceiverSettings) -> IncidentView:
         opened_at=incident.opened_at,
         resolved_at=incident.resolved_at,
         reopened=incident.reopened,
-        alerts=tuple(_alert_line(alert) for alert in _latest(history.alerts)),
+        alerts=tuple(_alert_line(alert, settings) for alert in _latest(history.alerts)),
         steps=tuple(
             _step_line(step)
             for step in sorted(taken, key=lambda s: s.started_at or s.ended_at or s.due_at)
@@ -56,8 +57,9 @@ def _latest(alerts: Sequence[AlertInstance]) -> list[AlertInstance]:
     return list(seen.values())
 
 
-def _alert_line(alert: AlertInstance) -> AlertLine:
-    notes = alert.annotations
+def _alert_line(alert: AlertInstance, settings: ReceiverSettings) -> AlertLine:
+    notes, since = alert.annotations, min(alert.starts_at, alert.first_seen)
+    graphs = graph_url(settings.grafana_url, alert.labels, since, alert.ended_at)
     return AlertLine(
         name=alert.name,
         severity=alert.severity,
@@ -65,10 +67,10 @@ def _alert_line(alert: AlertInstance) -> AlertLine:
         summary=notes.get("summary", ""),
         description=notes.get("description", ""),
         firing=alert.firing,
-        since=min(alert.starts_at, alert.first_seen),
+        since=since,
         until=alert.ended_at,
         runbook_url=notes.get("runbook_url", ""),
-        dashboard_url=notes.get("dashboard_url", ""),
+        dashboard_url=graphs or notes.get("dashboard_url", ""),
         repeats=alert.repeats,
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import AppImages, Tell
+from tests.e2e.panels import every_panel_has_data
 from tests.e2e.staged import staged
 from tests.real.daemons import Binaries
 from tests.real.engine import DockerEngine
@@ -30,6 +31,7 @@ def test_both_scenes(
         assert "verified" in incident["verdict"]
         pinged = [message for message in stage.discord.messages if message.pings]
         assert len(pinged) == 2, "one ping for each of the two critical incidents"
+        every_panel_has_data(stage)
         log = stage.product.log()
         assert stage.github.token not in log
         assert stage.discord.url.rpartition("/")[2] not in log

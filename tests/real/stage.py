@@ -96,7 +96,7 @@ def alertmanager_text(webhook_url: str, secrets: Path) -> str:
 
 
 def prometheus_text(metrics_address: str, alertmanagers: list[Alertmanager]) -> str:
-    """prometheus.yml with our addresses and 1 s intervals."""
+    """prometheus.yml with our addresses and 1 s intervals. Its own address is known only to itself."""
     config: dict[str, Any] = yaml.safe_load(_shipped("prometheus.yml"))
     config["global"] = {
         "scrape_interval": "1s",
@@ -107,7 +107,9 @@ def prometheus_text(metrics_address: str, alertmanagers: list[Alertmanager]) -> 
     config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": ams}]}]}
     ours = next(job for job in config["scrape_configs"] if job["job_name"] == "sermon-uploader")
     ours["static_configs"] = [{"targets": [metrics_address]}]
-    config["scrape_configs"] = [ours]
+    theirs = next(job for job in config["scrape_configs"] if job["job_name"] == "alertmanager")
+    theirs["static_configs"] = [{"targets": ams}]
+    config["scrape_configs"] = [ours, theirs]
     return yaml.safe_dump(config)
 
 
@@ -128,6 +130,7 @@ class Stage:
         self.discord = discord
         self.github = github
         self.alertmanagers: list[Alertmanager] = []
+        self.prometheus: Prometheus | None = None
         self.revive = False
         """Start the product again whenever it has died, as systemd or Docker does."""
 
@@ -222,6 +225,7 @@ def set_stage(
             prometheus_text(product.metrics_address, stage.alertmanagers),
             {"alerts.yml": rules_text()},
         )
+        stage.prometheus = prometheus
         product.environment["PROMETHEUS_URL"] = prometheus.url
         product.environment["ALERTMANAGER_URL"] = stage.alertmanagers[0].url
         for daemon in (*stage.alertmanagers, prometheus):
