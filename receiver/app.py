@@ -75,6 +75,7 @@ class App:
                 web.get("/", self._for_readers(self.page)),
                 web.get("/api/incidents", self._for_readers(self.list_incidents)),
                 web.get("/api/maintenance", self._for_readers(self.list_windows)),
+                web.get("/api/approvals", self._for_readers(self.list_approvals)),
                 web.get("/api/audit", self._for_readers(self.list_audit)),
                 web.get("/api/incidents/{id:\\d{1,18}}", self._for_readers(self.one_incident)),
             ]
@@ -168,6 +169,10 @@ class App:
     async def list_incidents(self, _request: web.Request) -> web.Response:
         shown = await self._database.run(lambda c: board.overview(c, self._clock.now()))
         return web.json_response({"incidents": shown}, dumps=_dumps)
+
+    async def list_approvals(self, _request: web.Request) -> web.Response:
+        shown = await self._database.run(board.approvals)
+        return web.json_response({"approvals": shown}, dumps=_dumps)
 
     async def list_windows(self, _request: web.Request) -> web.Response:
         shown = await self._database.run(lambda c: board.maintenance(c, self._clock.now()))

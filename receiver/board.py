@@ -7,7 +7,10 @@ from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
 
+from receiver.approval_words import title
+from receiver.records import Approval
 from receiver.situation import read_history
+from receiver.store import approvals as approval_rows
 from receiver.store import incidents, messages, windows
 
 
@@ -23,6 +26,15 @@ def maintenance(c: Connection, now: datetime) -> list[dict[str, Any]]:
     ]
 
 
+def approvals(c: Connection, limit: int = 50) -> list[dict[str, Any]]:
+    """What people are or were asked to approve, open ones first. No link is in it."""
+    return [_approval(one) for one in approval_rows.approvals(c, limit)]
+
+
+def _approval(one: Approval) -> dict[str, Any]:
+    return {**asdict(one), "title": title(one), "open": one.open}
+
+
 def whole(c: Connection, incident_id: int, now: datetime) -> dict[str, Any]:
     """One incident with its alerts, steps and audit trail. Raises LookupError for an unknown one."""
     history = read_history(c, incident_id, now)
@@ -32,5 +44,6 @@ def whole(c: Connection, incident_id: int, now: datetime) -> dict[str, Any]:
         **asdict(history.incident),
         "alerts": [{**asdict(alert), "firing": alert.firing} for alert in history.alerts],
         "steps": [asdict(step) for step in history.steps],
+        "approvals": [_approval(one) for one in history.approvals],
         "events": [asdict(event) for event in messages.events(c, incident_id)],
     }

@@ -162,7 +162,9 @@ def _retry_step(c: Connection, step: Step, who: str, now: datetime) -> str:
     incident = _incident(c, step.incident_id)
     if words := _why_not(step, incident, steps.steps(c, incident.id)):
         raise RefusedError(words)
-    steps.add_step(c, incident.id, PlannedStep(step.action, step.target, now), step.alert)
+    steps.add_step(
+        c, incident.id, PlannedStep(step.action, step.target, now, step.asks), step.alert
+    )
     name = " ".join(filter(None, (step.action, step.target)))
     words = f"{name} is planned again, now; every gate is asked (it was {step.state}: {step.words})"
     messages.add_event(c, incident.id, "retry", words, now, who=who)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from receiver.approval_words import expired_words, undecidable, waiting_words
 from receiver.policy import Category, Confirm
+from receiver.records import Approval, Ask
 from target.durations import format_duration
 
 Outcome = Literal["pass", "wait", "refuse", "drop"]
@@ -65,6 +67,10 @@ class Target:
 
     known: bool
     words: str
+    title: str = ""
+    """The release for people; empty for none."""
+    subject: str = ""
+    """Its image id: what an approval of the rollback holds for."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,10 @@ class Facts:
     """The maintenance window that is open, in words; empty for none."""
     destination_may_return: bool = False
     """The destination does not answer right now: asking again can help."""
+    ask: Ask | None = None
+    """What a person must approve; None where nobody need be asked."""
+    approval: Approval | None = None
+    """The newest question about this step, and what became of it."""
 
 
 Gate = Callable[[Facts], Verdict]
@@ -218,6 +228,42 @@ def reachable(facts: Facts) -> Verdict:
     return Verdict("destination", "pass", "the action has what it needs")
 
 
+def question(facts: Facts) -> Ask | None:
+    """What a person must approve, with the target as it is known now; None where nobody need be asked."""
+    if facts.ask is None or facts.action != "rollback":
+        return facts.ask
+    return replace(facts.ask, subject=facts.target.subject, target=facts.target.title)
+
+
+def to_be_asked(facts: Facts) -> Ask | None:
+    """The question that must be put to people now: none is open, or another than this."""
+    wanted, one = question(facts), facts.approval
+    if wanted is None or facts.switches.dry_run:
+        return None
+    if one is None or one.state in ("overtaken", "used"):
+        return wanted
+    return wanted if one.open and one.subject != wanted.subject else None
+
+
+def approved(facts: Facts) -> Verdict:
+    """A grant lets this gate pass and overrides none of the others."""
+    name, one = "approved", facts.approval
+    if facts.ask is None or facts.switches.dry_run:
+        why = "in a dry run nobody is asked" if facts.ask else "no person need be asked"
+        return Verdict(name, "pass", why)
+    if one is None or to_be_asked(facts):
+        return Verdict(name, "wait", f"a person must approve it first: {facts.ask.why}")
+    match one.state:
+        case "asked":
+            return Verdict(name, "wait", waiting_words(one))
+        case "granted":
+            return Verdict(name, "pass", f"approval {one.id} was granted by {one.who}")
+        case "expired":
+            return Verdict(name, "refuse", expired_words(one))
+        case _:
+            return Verdict(name, "refuse", undecidable(one))
+
+
 def not_dry(facts: Facts) -> Verdict:
     if facts.switches.dry_run:
         return Verdict(
@@ -236,6 +282,7 @@ GATES: tuple[Gate, ...] = (
     curable,
     has_target,
     reachable,
+    approved,
     not_dry,
 )
 """In the order in which they are asked; the first that does not pass gives the reason."""
@@ -264,6 +311,7 @@ GATE_NAMES = (
     "an older image can cure this",
     "known-good target",
     "destination",
+    "approved",
     "not dry",
     "still broken",
 )

@@ -149,7 +149,7 @@ class _Body:
     def _standing(self, alert: Alert, service: _Service) -> Standing:
         known = alert.key in self._firing
         taken: frozenset[tuple[str, str]] = frozenset()
-        if not known and self._intake.policy.asks(alert.labels, alert.severity):
+        if not known and self._intake.policy.row(alert.labels, alert.severity).steps:
             taken = self._taken(alert.name, service)
         return Standing(
             known=known,
@@ -187,7 +187,8 @@ class _Body:
         self._events.append((incident_id, decision.kind, _words(decision, self._now)))
         for planned in decision.steps:
             steps.add_step(self._c, incident_id, planned, alert.name)
-            service.planned.add((planned.action, planned.target))
+            if not planned.ask:  # what only asks gives way to what comes by itself
+                service.planned.add((planned.action, planned.target))
         if decision.ladder_at and decision.ladder_at != service.ladder_at:
             incidents.set_ladder(self._c, incident_id, decision.ladder_at)
             service.ladder_at = decision.ladder_at
@@ -210,7 +211,7 @@ class _Body:
     def _note(changes: _Changes, alert: Alert, decision: Decision, row: Row) -> None:
         changes.severity = max(changes.severity, alert.severity, key=SEVERITIES.index)
         changes.begun = True
-        changes.asks = changes.asks or bool(row.steps)
+        changes.asks = changes.asks or row.ladder
         changes.card = changes.card or row.discord != "digest"
         changes.ping = changes.ping or row.mention
         changes.rings = changes.rings or (decision.rings and decision.kind != "open")
@@ -248,7 +249,7 @@ def _words(decision: Decision, now: datetime) -> str:
         return decision.reason
     zero = decision.ladder_at or now
     planned = ", ".join(
-        f"{' '.join(filter(None, (step.action, step.target)))} at {format_duration(step.due_at - zero)}"
+        f"{' '.join(filter(None, ('ask for' if step.ask else '', step.action, step.target)))} at {format_duration(step.due_at - zero)}"
         for step in decision.steps
     )
     return f"{decision.reason}; planned: {planned}"

@@ -23,7 +23,7 @@ TARGETS = {"restart": ("app", "minio", "container"), "rollback": ("app",), "pers
 
 ``container`` is the one of the alert's ``name`` label: the app's or MinIO's.
 """
-_STEP = re.compile(r"(?P<action>[a-z]+)(?: +(?P<target>[a-z]+))? +@(?P<after>\S+)")
+_STEP = re.compile(r"(?P<ask>ask +)?(?P<action>[a-z]+)(?: +(?P<target>[a-z]+))? +@(?P<after>\S+)")
 
 
 class PolicyError(Exception):
@@ -39,11 +39,15 @@ class _Strict(BaseModel):
 
 
 class PolicyStep(_Strict):
-    """``restart app @0m``: do ``action`` to ``target`` at ``after`` on the ladder."""
+    """``restart app @0m``: do ``action`` to ``target`` at ``after`` on the ladder.
+
+    ``ask rollback @0m``: only once a person has approved it.
+    """
 
     action: str
     target: str
     after: Duration
+    ask: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -53,8 +57,10 @@ class PolicyStep(_Strict):
         match = _STEP.fullmatch(value.strip())
         if not match or match["action"] not in TARGETS:
             raise ValueError(
-                f"allowed: ACTION [TARGET] @TIME with an action of {', '.join(TARGETS)}; got {value!r}"
+                f"allowed: [ask] ACTION [TARGET] @TIME with an action of {', '.join(TARGETS)}; got {value!r}"
             )
+        if match["ask"] and match["action"] == "person":
+            raise ValueError(f"nobody is asked whether a person may be called; got {value!r}")
         targets = TARGETS[match["action"]]
         target = match["target"] or targets[0]
         if target not in targets:
@@ -65,10 +71,12 @@ class PolicyStep(_Strict):
             "action": match["action"],
             "target": target,
             "after": parse_duration(match["after"]),
+            "ask": bool(match["ask"]),
         }
 
     def __str__(self) -> str:
-        return " ".join(filter(None, (self.action, self.target, f"@{format_duration(self.after)}")))
+        ask, after = "ask" if self.ask else "", f"@{format_duration(self.after)}"
+        return " ".join(filter(None, (ask, self.action, self.target, after)))
 
 
 class Row(_Strict):
@@ -84,6 +92,11 @@ class Row(_Strict):
     steps: tuple[PolicyStep, ...] = ()
     rollback_if: str = ""
     """PromQL: a rollback needs an answer to it that is not empty."""
+
+    @property
+    def ladder(self) -> bool:
+        """Whether it asks for a step that comes by itself: such an alert begins the ladder."""
+        return any(not step.ask for step in self.steps)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         return labels.get("alertname") == self.alert and all(
@@ -136,8 +149,8 @@ class Policy(_Strict):
         return self
 
     def asks(self, labels: Mapping[str, str], severity: Severity) -> bool:
-        """Whether an alert with these labels asks for steps."""
-        return bool(self.row(labels, severity).steps)
+        """Whether an alert with these labels asks for steps that come by themselves."""
+        return self.row(labels, severity).ladder
 
     def row(self, labels: Mapping[str, str], severity: Severity) -> Row:
         """The row for an alert's labels; the one of ``others`` where the table names none."""
@@ -188,6 +201,8 @@ class PlannedStep:
     action: str
     target: str
     due_at: datetime
+    ask: bool = False
+    """Only with a person's approval."""
 
 
 @dataclass(frozen=True)
@@ -228,14 +243,14 @@ def container_role(name: str, minio_service: Sequence[str]) -> Literal["app", "m
 
 def asked(
     row: Row, labels: Mapping[str, str], minio_service: Sequence[str]
-) -> dict[tuple[str, str], timedelta]:
-    """The steps that a row asks for about an alert with these labels: (action, target) and when."""
+) -> dict[tuple[str, str], PolicyStep]:
+    """The steps that a row asks for about an alert with these labels, by (action, target)."""
     if not row.steps:
         return {}
     role = container_role(labels.get("name", ""), minio_service)
     about_minio = row.category == "container" and role == "minio"
     return {
-        (step.action, role if step.target == "container" else step.target): step.after
+        (step.action, role if step.target == "container" else step.target): step
         for step in row.steps
         # An older image of the application cannot cure MinIO's container.
         if not (step.action == "rollback" and about_minio)
@@ -250,8 +265,8 @@ def _plan(
     zero: datetime,
 ) -> tuple[PlannedStep, ...]:
     return tuple(
-        PlannedStep(action=action, target=target, due_at=zero + after)
-        for (action, target), after in asked(row, labels, minio_service).items()
+        PlannedStep(action=action, target=target, due_at=zero + step.after, ask=step.ask)
+        for (action, target), step in asked(row, labels, minio_service).items()
         if (action, target) not in standing.taken
     )
 
@@ -290,14 +305,14 @@ def decide(
     else:
         kind, reason = "open", f"{name} opens an incident"
     # Without a ladder (a new incident, one that came back, one of mere warnings) a new one begins.
-    zero = (standing.ladder_at if kind == "join" else None) or now
+    # What only asks is on no ladder: an emergency that joins hours later begins at its own zero.
+    zero = (standing.ladder_at if kind == "join" and row.ladder else None) or now
     steps = _plan(row, labels, standing, minio_service, zero)
     return Decision(
         kind=kind,
         reason=reason,
         row=row,
         steps=steps,
-        ladder_at=zero if row.steps else standing.ladder_at,
-        rings=row.mention
-        and (kind == "reopen" or (bool(row.steps) and standing.ladder_at is None)),
+        ladder_at=zero if row.ladder else standing.ladder_at,
+        rings=row.mention and (kind == "reopen" or (row.ladder and standing.ladder_at is None)),
     )

@@ -77,6 +77,58 @@ class Step:
     ended_at: datetime | None
     detail: Mapping[str, Any] = field(default_factory=dict)
     """What the action must find again after a crash: correlation id, run id, target."""
+    asks: bool = False
+    """It runs only with a person's approval."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a person is asked to approve, in words that stand beside the button."""
+
+    action: str
+    """As on the card: rollback, emergency_stop, cleanup, or another word for a way of doing it."""
+    subject: str
+    """What exactly would be done, e.g. an image id: an approval holds for this alone."""
+    target: str
+    """The same for people, e.g. the version's title."""
+    blast: str
+    """What is stopped, restarted or deleted, and for how long."""
+    why: str
+    rings: bool = False
+    """Whether people are woken to be asked."""
+
+
+ApprovalState = Literal["asked", "granted", "denied", "expired", "overtaken", "used"]
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A question to people, and what became of it. States and transitions: schema_7.sql."""
+
+    id: int
+    incident_id: int
+    step_id: int
+    action: str
+    subject: str
+    target: str
+    blast: str
+    why: str
+    state: ApprovalState
+    asked_at: datetime
+    expires_at: datetime
+    """Until when it can be decided."""
+    decided_at: datetime | None
+    who: str
+    """Who decided, as "anna (terminal)"; empty where nobody has."""
+    holds_until: datetime | None
+    """Until when what was granted may begin."""
+    used_at: datetime | None
+    words: str
+    """Why it was overtaken."""
+
+    @property
+    def open(self) -> bool:
+        return self.state in ("asked", "granted")
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,12 @@ def _watchdog(value: timedelta) -> timedelta:
     return value
 
 
+def _approval(value: timedelta) -> timedelta:
+    if not timedelta(minutes=1) <= value <= timedelta(days=7):
+        raise ValueError("allowed: 1m to 7d")
+    return value
+
+
 def _database(value: str) -> str:
     if not value.startswith("sqlite:///") or len(value) == len("sqlite:///"):
         raise ValueError("allowed: sqlite:///PATH (four slashes for an absolute path)")
@@ -96,6 +102,7 @@ class ReceiverSettings(DeploymentSettings):
     dry_run: bool = False
     flap_window: Duration = parse_duration("10m")
     cooldown: Duration = parse_duration("30m")
+    approval_ttl: Annotated[Duration, AfterValidator(_approval)] = parse_duration("12h")
     max_rollbacks_per_day: int = Field(3, ge=0, le=100)
     max_restarts_per_hour: int = Field(3, ge=0, le=100)
 

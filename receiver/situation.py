@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
-from receiver import gates
+from receiver import blast_words, gates
+from receiver.approvals import latest
 from receiver.delivery import DeliveryError
 from receiver.http import Http
 from receiver.maintenance import words_of
 from receiver.policy import Policy, Row, asked
 from receiver.prometheus import is_true, still_active
-from receiver.records import AlertInstance, Event, Incident, Step, Window
+from receiver.records import AlertInstance, Approval, Ask, Event, Incident, Step, Window
 from receiver.settings import ReceiverSettings
-from receiver.store import incidents, messages, steps, windows
+from receiver.store import approvals, incidents, messages, steps, windows
 from receiver.verify import Confirmer
 from target import roles, versions
 from target.engine import Container, EngineError
@@ -40,6 +41,8 @@ class History:
     """The maintenance window that is open."""
     notes: Sequence[Event] = ()
     """What people have noted, the newest last."""
+    approvals: Sequence[Approval] = ()
+    """Of the incident, the oldest first."""
 
 
 def read_history(c: Connection, incident_id: int, now: datetime) -> History | None:
@@ -56,6 +59,7 @@ def read_history(c: Connection, incident_id: int, now: datetime) -> History | No
         restarts=steps.started(c, "restart", now - timedelta(hours=1)),
         window=windows.active(c, now),
         notes=messages.notes(c, incident_id),
+        approvals=approvals.of_incident(c, incident_id),
     )
 
 
@@ -89,20 +93,29 @@ class Lookout:
     async def facts(self, step: Step, history: History, now: datetime) -> list[gates.Facts]:
         """The facts for a step, once for each row that asks for it; once where none does any more."""
         asking = self._asking(step, history.alerts)
-        common = await self._common(step, history, asking, now)
+        common, question = await self._common(step, history, asking, now)
         if step.action == "person":
             return [replace(common, confirmation=await self.look_at_end(history))]
         rows = {id(row): row for row in (self._row(alert) for alert in asking)}
         if not rows:
             return [common]
-        return [await self._by_row(common, step, row, asking) for row in rows.values()]
+        return [await self._by_row(common, question, step, row, asking) for row in rows.values()]
 
     async def _by_row(
-        self, common: gates.Facts, step: Step, row: Row, asking: Sequence[AlertInstance]
+        self,
+        common: gates.Facts,
+        question: Ask,
+        step: Step,
+        row: Row,
+        asking: Sequence[AlertInstance],
     ) -> gates.Facts:
         about = [alert for alert in asking if self._row(alert) is row]
+        asks = asked(row, about[0].labels, self.settings.minio_service)[
+            step.action, step.target
+        ].ask
         return replace(
             common,
+            ask=replace(question, why=f"{row.alert} fires", rings=row.mention) if asks else None,
             alert=row.alert,
             category=row.category,
             confirm=row.confirm,
@@ -112,12 +125,14 @@ class Lookout:
 
     async def _common(
         self, step: Step, history: History, asking: Sequence[AlertInstance], now: datetime
-    ) -> gates.Facts:
+    ) -> tuple[gates.Facts, Ask]:
+        """What is the same for every row; and what a person would be asked, should a row ask."""
         containers, engine_words = await self._containers()
         target = RollbackTarget(None, None, "")
         if step.action == "rollback":
             target = await self.target(containers)
-        return gates.Facts(
+        question = question_of(step, containers or (), self.settings)
+        facts = gates.Facts(
             now=now,
             action=step.action,
             alert=step.alert or "the incident",
@@ -136,11 +151,13 @@ class Lookout:
             budget=self._budget(history),
             in_flight=_in_flight(step, history.running),
             incurable="",
-            target=gates.Target(target.release is not None, target.words),
+            target=_as_fact(target),
             destination=self._destination(step, containers, engine_words),
             maintenance=words_of(history.window),
             destination_may_return=step.action == "restart" and containers is None,
+            approval=latest(history.approvals, step),
         )
+        return facts, question
 
     def asking(self, alerts: Sequence[AlertInstance]) -> list[AlertInstance]:
         """The firing alerts that ask for any step."""
@@ -150,6 +167,10 @@ class Lookout:
         """Our own look when nothing that asks for steps fires: at that; at all where nothing asked."""
         about = [a for a in history.alerts if self.policy.asks(a.labels, a.severity)]
         return await self.confirmer.look_all(self.policy, about or history.alerts)
+
+    def wanted(self, step: Step, history: History) -> bool:
+        """Whether an alert that fires asks for a step."""
+        return bool(self._asking(step, history.alerts))
 
     def _row(self, alert: AlertInstance) -> Row:
         return self.policy.row(alert.labels, alert.severity)
@@ -277,6 +298,22 @@ def containers_of(
         if target == "minio"
         else roles.app_containers(containers, settings)
     )
+
+
+def _as_fact(found: RollbackTarget) -> gates.Target:
+    release = found.release
+    if release is None:
+        return gates.Target(False, found.words)
+    return gates.Target(True, found.words, release.title, release.image_id)
+
+
+def question_of(step: Step, containers: Sequence[Container], settings: ReceiverSettings) -> Ask:
+    """What a person would be asked about a step, should its row ask. The row adds why, the gate a rollback's target."""
+    if step.action == "rollback":
+        apps = [one.name for one in roles.app_containers(containers, settings)]
+        return Ask("rollback", "", "", blast_words.rollback(apps), why="")
+    named = [one.name for one in containers_of(containers, step.target, settings)]
+    return Ask(step.action, " ".join(named), ", ".join(named), blast_words.restart(named), why="")
 
 
 def _in_flight(step: Step, running: Sequence[Step]) -> str:

@@ -9,21 +9,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
 import structlog
 
-from receiver import gates
+from receiver import approvals, gates
 from receiver.actions import Action, Progress
+from receiver.approval_words import waiting_words
 from receiver.clock import Clock
-from receiver.ending import judge_end
+from receiver.closing import Closing
 from receiver.maintenance import announce
 from receiver.metrics import Metrics
-from receiver.records import Step
+from receiver.records import Ask, Step
 from receiver.sight import Lookback
 from receiver.situation import History, Lookout, read_history
+from receiver.store import approvals as approval_rows
 from receiver.store import incidents, messages, steps, windows
 from receiver.store.database import Database, StoreError
 from target.engine import EngineError
@@ -86,6 +87,7 @@ class Worker:
         now = self._clock.now()
 
         def look(c: Connection) -> tuple[list[int], int]:
+            approvals.expire(c, now)
             return steps.due(c, now), announce(c, self._notifier, now)
 
         due, announced = await self._database.run(look)
@@ -153,11 +155,38 @@ class Worker:
         if step.state == "running":
             await self._advance(step, history)
             return
-        _, verdict = await self._lookout.judge(step, history, now)
+        facts, verdict = await self._lookout.judge(step, history, now)
         if verdict.outcome == "pass":
-            await self._begin(step, history)
+            await self._begin(step, history, facts)
+        elif verdict.gate == "approved" and (ask := gates.to_be_asked(facts)):
+            await self._ask(step, ask)
         else:
             await self._held(step, verdict)
+
+    async def _ask(self, step: Step, ask: Ask) -> None:
+        """Everything else lets the step pass: a person is asked, and the question stands on the card."""
+        now = self._clock.now()
+        again = now + self._lookout.policy.timing.recheck
+
+        def change(c: Connection) -> None:
+            self._question(c, step, ask, now)
+            asked = approvals.latest(approval_rows.of_incident(c, step.incident_id), step)
+            words = waiting_words(asked) if asked else step.words
+            steps.defer_step(c, step.id, words, again)
+
+        await self._database.run(change)
+        self._metrics.refusals.labels("approved").inc()
+        log.info("a person is asked", incident=step.incident_id, action=step.action)
+        self.told.set()
+
+    def _question(self, c: Connection, step: Step, ask: Ask, now: datetime) -> None:
+        made = approvals.ask(c, step, ask, self._lookout.settings.approval_ttl, now)
+        if made is None:
+            return
+        if messages.card_exists(c, step.incident_id):
+            messages.touch_card(c, step.incident_id, self._notifier, False, now)
+        if ask.rings:
+            messages.add_call(c, step.incident_id, self._notifier, now)
 
     async def _held(self, step: Step, verdict: gates.Verdict) -> None:
         """A gate said no, not yet, or not any more: its reason is stored and shown."""
@@ -196,10 +225,11 @@ class Worker:
             )
             self.told.set()
 
-    async def _begin(self, step: Step, history: History) -> None:
+    async def _begin(self, step: Step, history: History, facts: gates.Facts) -> None:
         if self._stopping:
             return  # still pending, and judged anew after the next start
         action = self._actions[step.action]
+        ask = gates.question(facts)
         now = self._clock.now()
         try:
             phase, detail = await action.prepare(step, history, now)
@@ -208,8 +238,11 @@ class Worker:
             return
 
         def claim(c: Connection) -> Step | None:
+            if ask and not approval_rows.use(c, step.id, ask.subject, now):
+                return None  # it has just expired: judged anew
             if not steps.claim_step(c, step.id, phase, detail, now):
-                return None
+                raise LookupError(f"step {step.id} is not pending any more")  # undoes the use
+            approval_rows.overtake(c, step.id, "it needs no approval any more")
             self._record(
                 c,
                 step.incident_id,
@@ -247,6 +280,12 @@ class Worker:
         due_at = progress.due_at or now
 
         def change(c: Connection) -> Step | None:
+            if progress.uses is not None and not approval_rows.use(c, step.id, progress.uses, now):
+                again = now + self._lookout.policy.timing.recheck
+                steps.defer_any(c, step.id, "its approval does not hold any more", again)
+                return None
+            if progress.ask is not None:
+                self._question(c, step, progress.ask, now)
             if progress.state == "running":
                 steps.move_step(c, step.id, progress.phase, progress.words, due_at, progress.detail)
             else:
@@ -265,6 +304,8 @@ class Worker:
 
         after = await self._database.run(change)
         self.told.set()
+        if after is None:
+            return None
         if progress.state != "running":
             self._metrics.actions.labels(step.action, progress.state).inc()
             log.info(
@@ -293,41 +334,10 @@ class Worker:
         seen = await self._lookout.look_at_end(history)
         sight = await self._lookback.sight(history)
         again = now + self._lookout.policy.timing.recheck
-
-        def change(c: Connection) -> str:
-            now_stands = incidents.incident(c, incident_id)
-            if now_stands is None or now_stands.state != "open":
-                return "closed by hand"
-            fresh = replace(history, alerts=incidents.alerts(c, incident_id))  # one may fire by now
-            ending = judge_end(fresh, self._lookout.asking(fresh.alerts), seen, sight)
-            incidents.set_check(c, incident_id, again if ending.kind == "wait" else None)
-            if ending.kind in ("resolve", "calm"):
-                self._drop(c, incident_id, now)
-                incidents.set_verdict(c, incident_id, ending.words)
-            if ending.kind == "calm":
-                incidents.set_ladder(c, incident_id, None)
-                self._record(c, incident_id, "calm", ending.words, now)
-            if ending.kind == "resolve":
-                incidents.resolve_incident(c, incident_id, ending.words, now)
-                self._record(c, incident_id, "resolved", ending.words, now)
-            if ending.kind == "wait":
-                # Alertmanager also resolves alerts when Prometheus has died: while our own look
-                # disagrees, the call for a person stays on the ladder.
-                self._drop(c, incident_id, now, keep_person=True)
-                if ending.words and ending.words != history.incident.verdict:
-                    incidents.set_verdict(c, incident_id, ending.words)
-                    self._record(c, incident_id, "not over yet", ending.words, now)
-            return ending.kind
-
-        kind = await self._database.run(change)
+        closing = Closing(self._lookout, self._record, seen, sight, now, again)
+        kind = await self._database.run(lambda c: closing.apply(c, history))
         log.info("end of the alerts", incident=incident_id, outcome=kind, look=seen.words)
         self.told.set()
-
-    @staticmethod
-    def _drop(c: Connection, incident_id: int, now: datetime, *, keep_person: bool = False) -> None:
-        words = "the alerts are over"
-        for step in steps.drop_pending(c, incident_id, words, now, keep_person=keep_person):
-            messages.add_event(c, incident_id, f"{step.action} drop", words, now)
 
     def _record(
         self, c: Connection, incident_id: int, kind: str, words: str, now: datetime
@@ -344,6 +354,6 @@ def _order(step: Step) -> tuple[bool, datetime, bool, int]:
 
 
 def _next_due(c: Connection) -> datetime | None:
-    """When there is next something to do: a step, a look at an end, or a window to tell of."""
-    times = [at for at in (steps.next_due(c), windows.next_change(c)) if at is not None]
-    return min(times, default=None)
+    """When there is next something to do: a step, a look at an end, a window to tell of, an approval that expires."""
+    upcoming = (steps.next_due(c), windows.next_change(c), approval_rows.next_end(c))
+    return min((at for at in upcoming if at is not None), default=None)

@@ -19,6 +19,7 @@ from receiver.store.database import StoreError
 from sermon_monitor import check as checks
 from sermon_monitor import explain as explaining
 from sermon_monitor import maintenance, secrets, serve, shown, store_file
+from sermon_monitor.approvals import approvals_command, approve_command, deny_command
 from sermon_monitor.audit import audit_command
 from sermon_monitor.by_hand import discard_command, note_command, retry_command
 from sermon_monitor.settings import Settings, without_effect
@@ -312,4 +313,6 @@ def _or_fail(work: Any, settings: Settings) -> Any:
 
 
 for command in (audit_command, note_command, retry_command, discard_command, status_command):
+    main.add_command(command)
+for command in (approvals_command, approve_command, deny_command):
     main.add_command(command)

@@ -159,6 +159,34 @@ def status(now: dict[str, Any], *, as_json: bool) -> None:
         console.print(f"  {one['id']}: {_safe(one['words'])}")
 
 
+_APPROVAL = {
+    "asked": "[yellow]asked[/]",
+    "granted": "[green]granted[/]",
+    "denied": "[red]denied[/]",
+}
+
+
+def approvals(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"approvals": found}, indent=2, default=written))
+        return
+    console = _console()
+    if not found:
+        console.print("nothing waits for an approval, and nothing ever did")
+    for one in found:
+        by = f" by {_safe(one['who'])}" if one["who"] else ""
+        until = f", until {one['expires_at']:%Y-%m-%d %H:%M} UTC" if one["state"] == "asked" else ""
+        console.print(
+            f"{_APPROVAL.get(one['state'], one['state'])}{by} [bold]approval {one['id']}[/]"
+            f" (incident {one['incident_id']}): {_safe(one['title'])}{until}"
+        )
+        if one["open"]:
+            console.print(f"  why: {_safe(one['why'])}")
+            console.print(f"  what it does: {_safe(one['blast'])}")
+        elif one["words"]:
+            console.print(f"  {_safe(one['words'])}")
+
+
 def audit(found: Sequence[dict[str, Any]]) -> None:
     console = _console()
     if not found:

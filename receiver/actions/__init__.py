@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from receiver.records import Step
+from receiver.records import Ask, Step
 from receiver.situation import History
 
 
@@ -28,6 +28,15 @@ class Progress:
     verdict: str = ""
     """One sentence on how the incident stands now; empty leaves the former."""
     call_person: bool = False
+    ask: Ask | None = None
+    """A running step needs a person's approval to go on: asked with this, unless it is asked already.
+
+    What became of it stands in ``History.approvals`` at the next advance, which comes at once when
+    a person has decided.
+    """
+    uses: str | None = None
+    """The subject of a granted approval that this progress rests on. It is used up in the same
+    transaction; where it does not hold any more, the step stays where it is."""
 
 
 class Action(Protocol):

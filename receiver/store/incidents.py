@@ -73,12 +73,16 @@ def taken(
     c: Connection, incident_id: int, ladder_at: datetime | None, alert: str
 ) -> frozenset[tuple[str, str]]:
     """Steps that are not planned again: those that wait or run, the one rollback that an incident
-    may have, and what this ladder has done or refused to the same alert."""
+    may have, what this ladder has done or refused to the same alert, and what a person would not
+    approve for it. One that waits for an approval gives way to the same that comes by itself."""
     found = c.execute(
-        "SELECT action, target FROM steps WHERE incident_id = :id AND (state IN ('pending', 'running')"
+        "SELECT action, target FROM steps WHERE incident_id = :id AND (state = 'running'"
+        " OR (state = 'pending' AND NOT asks)"
         " OR (action = 'rollback' AND started_at IS NOT NULL)"
         " OR (due_at >= :ladder AND state IN ('done', 'failed'))"
-        " OR (due_at >= :ladder AND state = 'refused' AND alert = :alert))",
+        " OR (due_at >= :ladder AND state = 'refused' AND alert = :alert)"
+        " OR (state = 'refused' AND alert = :alert AND EXISTS (SELECT 1 FROM approvals"
+        " WHERE step_id = steps.id AND approvals.state IN ('denied', 'expired'))))",
         {
             "id": incident_id,
             "ladder": ladder_at.timestamp() if ladder_at else None,

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from datetime import UTC, datetime
 
-from receiver.records import AlertInstance, Event, Incident, Message, Step
+from receiver.records import AlertInstance, Approval, Event, Incident, Message, Step
 
 
 def to_at(value: float | None) -> datetime | None:
@@ -65,6 +65,28 @@ def to_step(row: sqlite3.Row) -> Step:
         started_at=to_at(row["started_at"]),
         ended_at=to_at(row["ended_at"]),
         detail=json.loads(row["detail"]),
+        asks=bool(row["asks"]),
+    )
+
+
+def to_approval(row: sqlite3.Row) -> Approval:
+    return Approval(
+        id=row["id"],
+        incident_id=row["incident_id"],
+        step_id=row["step_id"],
+        action=row["action"],
+        subject=row["subject"],
+        target=row["target"],
+        blast=row["blast"],
+        why=row["why"],
+        state=row["state"],
+        asked_at=to_time(row["asked_at"]),
+        expires_at=to_time(row["expires_at"]),
+        decided_at=to_at(row["decided_at"]),
+        who=row["who"],
+        holds_until=to_at(row["holds_until"]),
+        used_at=to_at(row["used_at"]),
+        words=row["words"],
     )
 
 

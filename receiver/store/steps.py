@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
@@ -28,10 +28,20 @@ def step(c: Connection, step_id: int) -> Step | None:
 
 
 def add_step(c: Connection, incident_id: int, planned: PlannedStep, alert: str) -> None:
+    """One that waits for a person's approval gives way to the same that comes by itself."""
     c.execute(
-        "INSERT INTO steps (incident_id, action, target, alert, state, due_at) VALUES (?, ?, ?, ?, 'pending', ?)"
-        " ON CONFLICT DO NOTHING",
-        (incident_id, planned.action, planned.target, alert, planned.due_at.timestamp()),
+        "INSERT INTO steps (incident_id, action, target, alert, state, due_at, asks) VALUES (?, ?, ?, ?, 'pending', ?, ?)"
+        " ON CONFLICT (incident_id, action, target) WHERE state IN ('pending', 'running') DO UPDATE SET"
+        " asks = 0, due_at = excluded.due_at, alert = excluded.alert, words = ''"
+        " WHERE asks AND NOT excluded.asks AND state = 'pending'",
+        (
+            incident_id,
+            planned.action,
+            planned.target,
+            alert,
+            planned.due_at.timestamp(),
+            planned.ask,
+        ),
     )
 
 
@@ -83,13 +93,23 @@ def hasten_person(c: Connection, incident_id: int, now: datetime) -> None:
 
 
 def drop_pending(
-    c: Connection, incident_id: int, words: str, now: datetime, *, keep_person: bool = False
+    c: Connection,
+    incident_id: int,
+    words: str,
+    now: datetime,
+    *,
+    keep_person: bool = False,
+    keep: Collection[int] = (),
 ) -> list[Step]:
-    """pending -> dropped, for the steps of an incident whose alerts are over. Returns what was dropped."""
+    """pending -> dropped, for the steps of an incident whose alerts are over. Returns what was dropped.
+
+    ``keep``: ids of steps that an alert which still fires asks for.
+    """
     found = c.execute(
         "UPDATE steps SET state = 'dropped', words = ?, ended_at = ?"
-        " WHERE incident_id = ? AND state = 'pending' AND (action <> 'person' OR NOT ?) RETURNING *",
-        (words, now.timestamp(), incident_id, keep_person),
+        " WHERE incident_id = ? AND state = 'pending' AND (action <> 'person' OR NOT ?)"
+        " AND id NOT IN (SELECT value FROM json_each(?)) RETURNING *",
+        (words, now.timestamp(), incident_id, keep_person, json.dumps(list(keep))),
     )
     return [rows.to_step(row) for row in found.fetchall()]
 

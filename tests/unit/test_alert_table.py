@@ -44,7 +44,7 @@ TABLE = {
     ("MinIODown", ""): Wanted("critical", "now", True, "minio", ("restart minio @0s", "person @10m")),
     ("HighErrorRate", ""): Wanted("critical", "now", True, "signal", ("rollback app @0s", "person @10m")),
     ("UploadFailures", ""): Wanted("critical", "now", True, "signal", ("rollback app @0s", "person @10m")),
-    ("HighResponseTime", ""): Wanted("warning", "grouped", False, "signal"),
+    ("HighResponseTime", ""): Wanted("warning", "grouped", False, "signal", ("ask rollback app @0s",)),
     ("HighMemoryUsage", ""): Wanted("warning", "grouped", False, "signal"),
     ("HighCPUUsage", ""): Wanted("warning", "grouped", False, "signal"),
     # Cleaning up at 0m is to come.

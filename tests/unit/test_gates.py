@@ -10,6 +10,7 @@ import pytest
 
 from receiver.gates import (
     GATE_NAMES,
+    GATES,
     Budget,
     Confirmation,
     Facts,
@@ -17,7 +18,9 @@ from receiver.gates import (
     Target,
     judge,
     judge_all,
+    to_be_asked,
 )
+from receiver.records import Approval, ApprovalState, Ask
 
 NOW = datetime(2026, 3, 7, 23, 0, tzinfo=UTC)
 FREE = Budget(
@@ -49,7 +52,7 @@ OPEN = Facts(
 
 
 def test_with_everything_right_all_gates_pass() -> None:
-    assert [verdict.outcome for verdict in judge_all(OPEN)] == ["pass"] * 10
+    assert [verdict.outcome for verdict in judge_all(OPEN)] == ["pass"] * len(GATES)
     assert judge(OPEN).outcome == "pass"
 
 
@@ -210,3 +213,77 @@ def test_the_first_gate_that_does_not_pass_speaks() -> None:
     )
     assert judge(everything).gate == "still firing"
     assert {verdict.gate for verdict in judge_all(OPEN)} | {"still broken"} == set(GATE_NAMES)
+
+
+ASK = Ask("rollback", "", "", "the application is away for a minute", "HighResponseTime fires")
+V1 = Target(True, "v1 was good", "v1", "sha256:1")
+ASKING = replace(OPEN, ask=ASK, target=V1)
+
+
+def approval(state: ApprovalState, **changes: Any) -> Approval:
+    one = Approval(
+        id=7,
+        incident_id=1,
+        step_id=2,
+        action="rollback",
+        subject="sha256:1",
+        target="v1",
+        blast="",
+        why="",
+        state=state,
+        asked_at=NOW,
+        expires_at=NOW + timedelta(hours=12),
+        decided_at=None,
+        who="anna (terminal)",
+        holds_until=None,
+        used_at=None,
+        words="",
+    )
+    return replace(one, **changes)
+
+
+@pytest.mark.parametrize(
+    ("one", "outcome", "words", "asks"),
+    [
+        (None, "wait", "a person must approve it first: HighResponseTime fires", True),
+        (approval("asked"), "wait", "sermon-monitor approve 7", False),
+        (approval("granted"), "pass", "granted by anna (terminal)", False),
+        (approval("denied"), "refuse", "denied already, by anna (terminal)", False),
+        (approval("expired"), "refuse", "nobody decided approval 7", False),
+        (approval("expired", holds_until=NOW), "refuse", "was not used", False),
+        (approval("overtaken"), "wait", "must approve it first", True),
+        (approval("used"), "wait", "must approve it first", True),
+        # The known-good target is another one by now: what was granted was not this.
+        (approval("granted", subject="sha256:0"), "wait", "must approve it first", True),
+        (approval("asked", subject="sha256:0"), "wait", "must approve it first", True),
+        # No is no, whichever version it was about.
+        (approval("denied", subject="sha256:0"), "refuse", "denied", False),
+    ],
+)
+def test_what_a_person_must_approve(
+    one: Approval | None, outcome: str, words: str, asks: bool
+) -> None:
+    facts = replace(ASKING, approval=one)
+    verdict = judge(facts)
+    assert verdict.outcome == outcome
+    (said,) = [v for v in judge_all(facts) if v.gate == "approved"]
+    assert words in said.reason
+    wanted = to_be_asked(facts)
+    assert bool(wanted) is asks
+    if wanted:
+        assert (wanted.subject, wanted.target) == ("sha256:1", "v1")
+
+
+def test_a_grant_overrides_no_other_gate_and_nobody_is_asked_in_vain() -> None:
+    granted = replace(ASKING, approval=approval("granted"))
+    for _, change, outcome, words in CASES:
+        verdict = judge(replace(granted, **change))
+        assert (verdict.outcome, words in verdict.reason) == (outcome, True)
+    unasked = replace(ASKING, switches=replace(ON, dry_run=True))
+    assert judge(unasked).gate == "not dry"
+    assert to_be_asked(unasked) is None
+
+
+def test_it_is_asked_last_and_only_where_it_must_be() -> None:
+    assert [gate.__name__ for gate in GATES[-2:]] == ["approved", "not_dry"]
+    assert judge(replace(OPEN, approval=approval("denied"))).outcome == "pass"

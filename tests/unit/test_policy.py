@@ -204,3 +204,51 @@ def test_a_broken_policy_is_refused_in_words(old: str, new: str, words: str) -> 
     with pytest.raises(PolicyError, match="policy") as caught:
         parse_policy(SHIPPED.replace(old, new))
     assert words in str(caught.value)
+
+
+def test_what_only_asks_is_on_no_ladder(policy: Policy) -> None:
+    began = NOW - timedelta(hours=1)
+    for standing in (FRESH, Standing(known=False, open_incident=1, ladder_at=began)):
+        said = decide(
+            policy,
+            "HighResponseTime",
+            labels("HighResponseTime"),
+            "warning",
+            firing=True,
+            standing=standing,
+            now=NOW,
+        )
+        (step,) = said.steps
+        assert (step.action, step.ask, step.due_at) == ("rollback", True, NOW)
+        assert said.ladder_at == standing.ladder_at
+        assert not said.rings
+    assert not policy.asks(labels("HighResponseTime"), "warning")
+
+
+@pytest.mark.parametrize(
+    ("step", "shown"),
+    [
+        ("ask rollback @0m", "ask rollback app @0s"),
+        ("ask  restart  minio @2m", "ask restart minio @2m"),
+        ("rollback @2m", "rollback app @2m"),
+    ],
+)
+def test_a_step_that_asks(step: str, shown: str) -> None:
+    text = SHIPPED.replace("ask rollback @0m", step)
+    (row,) = [r for r in parse_policy(text).alerts if r.alert == "HighResponseTime"]
+    assert [str(one) for one in row.steps] == [shown]
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ("ask person @0m", "nobody is asked whether a person may be called"),
+        ("ask @0m", "allowed: [ask] ACTION [TARGET] @TIME"),
+        ("askrollback @0m", "allowed: [ask] ACTION [TARGET] @TIME"),
+        ("ask ask rollback @0m", "allowed: [ask] ACTION [TARGET] @TIME"),
+    ],
+)
+def test_a_step_that_cannot_ask(step: str, words: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        parse_policy(SHIPPED.replace("ask rollback @0m", step))
+    assert words in str(caught.value)
