@@ -52,6 +52,18 @@ def ask(c: Connection, step: Step, what: Ask, ttl: timedelta, now: datetime) -> 
     return approvals.approval(c, number)
 
 
+def put(
+    c: Connection, step: Step, what: Ask, ttl: timedelta, notifier: str, now: datetime
+) -> Approval | None:
+    """Ask, show it on the card, and ring where people are to be woken. As ``ask`` otherwise."""
+    made = ask(c, step, what, ttl, now)
+    if made is not None:
+        messages.touch_cards(c, step.incident_id, now)
+        if what.rings:
+            messages.add_call(c, step.incident_id, notifier, now)
+    return made
+
+
 def decide(c: Connection, approval_id: int, choice: Choice, who: str, now: datetime) -> Decided:
     """A person's yes or no. The first one counts, and only while it is open."""
     known = approvals.approval(c, approval_id)

@@ -21,7 +21,7 @@ from receiver.clock import Clock
 from receiver.closing import Closing
 from receiver.maintenance import announce
 from receiver.metrics import Metrics
-from receiver.records import Ask, Step
+from receiver.records import Approval, Ask, Step
 from receiver.sight import Lookback
 from receiver.situation import History, Lookout, read_history
 from receiver.store import approvals as approval_rows
@@ -166,27 +166,20 @@ class Worker:
     async def _ask(self, step: Step, ask: Ask) -> None:
         """Everything else lets the step pass: a person is asked, and the question stands on the card."""
         now = self._clock.now()
-        again = now + self._lookout.policy.timing.recheck
 
         def change(c: Connection) -> None:
-            self._question(c, step, ask, now)
-            asked = approvals.latest(approval_rows.of_incident(c, step.incident_id), step)
-            words = waiting_words(asked) if asked else step.words
-            steps.defer_step(c, step.id, words, again)
+            if asked := self._put(c, step, ask, now):
+                again = now + self._lookout.policy.timing.recheck
+                steps.defer_step(c, step.id, waiting_words(asked), again)
 
         await self._database.run(change)
         self._metrics.refusals.labels("approved").inc()
         log.info("a person is asked", incident=step.incident_id, action=step.action)
         self.told.set()
 
-    def _question(self, c: Connection, step: Step, ask: Ask, now: datetime) -> None:
-        made = approvals.ask(c, step, ask, self._lookout.settings.approval_ttl, now)
-        if made is None:
-            return
-        if messages.card_exists(c, step.incident_id):
-            messages.touch_card(c, step.incident_id, self._notifier, False, now)
-        if ask.rings:
-            messages.add_call(c, step.incident_id, self._notifier, now)
+    def _put(self, c: Connection, step: Step, ask: Ask, now: datetime) -> Approval | None:
+        ttl = self._lookout.settings.approval_ttl
+        return approvals.put(c, step, ask, ttl, self._notifier, now)
 
     async def _held(self, step: Step, verdict: gates.Verdict) -> None:
         """A gate said no, not yet, or not any more: its reason is stored and shown."""
@@ -285,7 +278,7 @@ class Worker:
                 steps.defer_any(c, step.id, "its approval does not hold any more", again)
                 return None
             if progress.ask is not None:
-                self._question(c, step, progress.ask, now)
+                self._put(c, step, progress.ask, now)
             if progress.state == "running":
                 steps.move_step(c, step.id, progress.phase, progress.words, due_at, progress.detail)
             else:
@@ -344,8 +337,7 @@ class Worker:
     ) -> None:
         """One line of the audit trail, and news for the card where the incident has one."""
         messages.add_event(c, incident_id, kind, words, now)
-        if messages.card_exists(c, incident_id):
-            messages.touch_card(c, incident_id, self._notifier, False, now)
+        messages.touch_cards(c, incident_id, now)
 
 
 def _order(step: Step) -> tuple[bool, datetime, bool, int]:

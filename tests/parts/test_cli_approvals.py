@@ -56,7 +56,7 @@ def test_it_is_listed_approved_once_and_on_record(monitor: Command) -> None:
         again = monitor(verb, str(number))
         assert (again.code, again.out) == (1, "")
         assert "was granted already, by Anna (terminal)" in again.err
-    assert "approval granted (Anna (terminal)): approval 1" in monitor("audit").out
+    assert "approval granted by Anna (terminal): approval 1" in monitor("audit").out
 
 
 def test_it_is_denied(monitor: Command) -> None:
