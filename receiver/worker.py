@@ -174,7 +174,6 @@ class Worker:
 
         await self._database.run(change)
         self._metrics.refusals.labels("approved").inc()
-        log.info("a person is asked", incident=step.incident_id, action=step.action)
         self.told.set()
 
     def _put(self, c: Connection, step: Step, ask: Ask, now: datetime) -> Approval | None:
