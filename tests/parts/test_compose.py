@@ -19,14 +19,14 @@ COMPOSE = Path(sys.executable).with_name("docker-compose")
 SERVICES = {"secrets", "docker-proxy", "monitor", "prometheus", "alertmanager", "grafana"}
 
 
-def compose_config(tmp_path: Path, env_text: str = "") -> dict[str, Any]:
-    """The file as compose reads it, with the .env ``env_text`` and nothing of our own environment."""
+def compose_config(tmp_path: Path, env_text: str = "", file: Path = FILE) -> dict[str, Any]:
+    """``file`` as compose reads it, with the .env ``env_text`` and nothing of our own environment."""
     env = tmp_path / ".env"
     env.write_text(env_text)
     command: list[str | Path] = [
         COMPOSE,
         "-f",
-        FILE,
+        file,
         "--env-file",
         env,
         "config",
@@ -60,7 +60,8 @@ def test_nothing_listens_beyond_this_machine(services: dict[str, Any]) -> None:
         for service in services.values()
         for port in service.get("ports", [])
     }
-    assert published == dict.fromkeys((10980, 5001, 9090, 9093, 3000), "127.0.0.1")
+    theirs = (10980, 5001, 9090, 9093, 3000, 9100, 8080)
+    assert published == dict.fromkeys(theirs, "127.0.0.1")
     assert all(service.get("network_mode") != "host" for service in services.values())
 
 
@@ -133,6 +134,36 @@ def test_env_example_names_only_what_is_known_and_sets_nothing(tmp_path: Path) -
     ]
     assert changed["grafana"]["ports"][0]["published"] == "3001"
     assert changed["monitor"]["environment"]["APP_URL"] == "http://10.0.0.5:8001"
+
+
+def test_started_from_its_own_folder_it_is_the_same_stack(tmp_path: Path) -> None:
+    """``cd monitoring && cp .env.example .env && docker compose -f docker-compose.monitoring.yml up -d``."""
+    assert (ROOT / "monitoring" / ".env.example").read_text() == (ROOT / ".env.example").read_text()
+    above = compose_config(tmp_path, "GRAFANA_PORT=3001\n")
+    below = compose_config(
+        tmp_path, "GRAFANA_PORT=3001\n", ROOT / "monitoring" / "docker-compose.monitoring.yml"
+    )
+    for key in ("name", "services", "volumes", "networks"):
+        assert below[key] == above[key], key
+
+
+def test_the_profile_full_has_the_real_exporters_and_their_ports(tmp_path: Path) -> None:
+    found = compose_config(tmp_path, "COMPOSE_PROFILES=full\n")["services"]
+    assert set(found) == SERVICES | {"node-exporter", "cadvisor"}
+    published = {
+        name: {port["published"]: port["host_ip"] for port in service.get("ports", [])}
+        for name, service in found.items()
+    }
+    assert published["node-exporter"] == {"9100": "127.0.0.1"}
+    assert published["cadvisor"] == {"8080": "127.0.0.1"}
+    assert {"10980", "19100", "18080"} <= set(published["monitor"])
+    for name in ("node-exporter", "cadvisor"):
+        assert found[name]["cap_drop"] == ["ALL"]
+        assert all(v.get("read_only") for v in found[name]["volumes"])
+        assert not any("docker.sock" in v["source"] for v in found[name]["volumes"])
+    assert "-allowfrom=monitor,cadvisor" in found["docker-proxy"]["command"]
+    usual = compose_config(tmp_path)["services"]
+    assert "-allowfrom=monitor" in usual["docker-proxy"]["command"]
 
 
 # --- the way to the Docker Engine
