@@ -51,6 +51,17 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Unpause:
+    """Let a frozen container go on."""
+
+    container_id: str
+
+    def do(self, hands: Hands) -> str:
+        hands.engine.unpause(self.container_id)
+        return ""
+
+
+@dataclass(frozen=True)
 class Up:
     """Make one service run as the compose files say, from local images."""
 

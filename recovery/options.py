@@ -67,6 +67,10 @@ def _flag(*names: str, help: str = "", hidden: bool = False) -> Callable[[Functi
 class Verbs(click.Group):
     """A group whose LEADING options may stand before the verb: ``--dry-run emergency-stop``."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table: what is needed first stands first."""
+        return list(self.commands)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         split = next((at for at, word in enumerate(args) if word not in LEADING), len(args))
         leading, rest = args[:split], args[split:]

@@ -29,7 +29,7 @@ from target.lock import LockHeldError, exclusive
 from target.settings import SettingsError, read_settings
 
 Status = Literal["done", "nothing", "dry_run", "refused", "failed"]
-_EXPECTED = (StepError, EngineError, ComposeError, DeployError, OSError)
+EXPECTED = (StepError, EngineError, ComposeError, DeployError, OSError)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def look(verb: str, flags: Flags, gather: Callable[[Session], Sequence[Finding]]
         if flags.as_json:
             click.echo(json.dumps(as_json(verb, found), ensure_ascii=False))
         else:
-            show_findings(found, verdict(found))
+            show_findings(found, verdict(found), verbose=flags.verbose)
     raise SystemExit(0 if healthy(found) else 1)
 
 
@@ -115,7 +115,7 @@ def _changed(
     try:
         with session.terminal.working(f"{session.verb}: looking"):
             plan = make_plan(session)
-    except _EXPECTED as error:
+    except EXPECTED as error:
         return Result("refused", words_of(error), Plan(session.verb, refusal=words_of(error)))
     for indent, line in plan.lines() if plan.steps else ():
         session.terminal.say(line, indent=indent)
@@ -151,7 +151,7 @@ def carry_out(plan: Plan, session: Session, compose: Compose | None) -> Result:
             progress(f"[{number}/{len(plan.steps)}] {step.words}")
             try:
                 words = step.act.do(hands)
-            except _EXPECTED as error:
+            except EXPECTED as error:
                 words = words_of(error)
                 progress(f"that failed: {words}")
                 begun.append((step, words, False))

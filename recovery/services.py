@@ -74,7 +74,7 @@ def _run(verb: str, flags: Flags, make: Callable[[Facts], Plan]) -> None:
 def plan_restart(facts: Facts, wait: float = WELL_SECONDS) -> Plan:
     """Pure. Everything that can be known to fail is a refusal, before anything is stopped."""
     title = "restart all services of the deployment"
-    if refusal := _refusal(facts) or _images_missing(facts, facts.project is not None):
+    if refusal := _refusal(facts) or images_missing(facts, everything=facts.project is not None):
         return Plan(title, refusal=refusal)
     live = [c for c in reversed(facts.containers) if c.state in LIVE]
     minio = {c.id for c in facts.minio()}
@@ -96,7 +96,7 @@ def plan_restart(facts: Facts, wait: float = WELL_SECONDS) -> Plan:
 def plan_emergency_restart(facts: Facts, wait: float = WELL_SECONDS) -> Plan:
     """Pure. From the containers that are there; compose only for what has none."""
     title = "start the deployment again"
-    if refusal := _refusal(facts) or _images_missing(facts, False):
+    if refusal := _refusal(facts) or images_missing(facts, everything=False):
         return Plan(title, refusal=refusal)
     minio = {c.id for c in facts.minio()}
     steps: list[Step] = []
@@ -155,7 +155,11 @@ def _starts(facts: Facts, *, by_compose: bool) -> Iterable[Step]:
 
 
 def _well(facts: Facts, start: Step, wait: float) -> Step:
-    name, urls = _name_and_urls(facts, start)
+    return well(*_name_and_urls(facts, start), wait)
+
+
+def well(name: str, urls: tuple[str, ...], wait: float) -> Step:
+    """The step that waits until a service is well."""
     also = f", {' and '.join(urls)} answer{'' if len(urls) > 1 else 's'} well" if urls else ""
     return Step(
         f"wait up to {wait:.0f} s until {name} runs, is not unhealthy{also}",
@@ -195,11 +199,11 @@ def _refusal(facts: Facts) -> str:
     return ""
 
 
-def _images_missing(facts: Facts, all_of_them: bool) -> str:
+def images_missing(facts: Facts, *, everything: bool) -> str:
     """Why compose could not start something: its image is not on this machine."""
     if facts.project is None:
         return ""
-    wanted = facts.project.services.values() if all_of_them else missing_services(facts)
+    wanted = facts.project.services.values() if everything else missing_services(facts)
     missing = sorted({s.image or s.name for s in wanted if s.image not in facts.images})
     if not missing:
         return ""

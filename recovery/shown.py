@@ -17,12 +17,18 @@ STYLES: dict[Level, str] = {
     "note": "cyan",
     "ok": "green",
 }
+MOST_WELL = 8
 PIPE_COLUMNS = 4000
 """Into a file or a pipe no line is cut."""
 
 
-def show_findings(findings: Sequence[Finding], verdict: str) -> None:
-    """The worst first, as they come; then the verdict."""
+def show_findings(findings: Sequence[Finding], verdict: str, *, verbose: bool) -> None:
+    """The worst first, as they come; then the verdict. Much that is well is one line, unless ``verbose``."""
+    well = [finding for finding in findings if finding.level == "ok"]
+    if len(well) > MOST_WELL and not verbose:
+        names = ", ".join(dict.fromkeys(finding.what for finding in well))
+        one = Finding("ok", f"{len(well)} more", f"{names} (--verbose says how)")
+        findings = [*(finding for finding in findings if finding.level != "ok"), one]
     console = stdout()
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True)

@@ -19,6 +19,7 @@ from typing import TextIO
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
 
 from recovery.inputs import printable
 
@@ -70,6 +71,7 @@ class Terminal:
 
     def __init__(self, log_dir: Path | None = None, *, verbose: bool = False) -> None:
         self.verbose = verbose
+        self._status: Status | None = None
         self._stream = _Patient(sys.stderr)
         self.console = Console(file=self._stream, highlight=False, soft_wrap=True)  # type: ignore[arg-type]
         self._log = self._open_log(log_dir) if log_dir else None
@@ -86,6 +88,11 @@ class Terminal:
         """Only with ``--verbose``."""
         if self.verbose:
             self.say(words)
+
+    def at(self, words: str) -> None:
+        """What is being done, beside the spinner; leaves no line."""
+        if self._status is not None:
+            self._status.update(escape(printable(words)))
 
     def _rows(self, line: str, indent: int) -> list[str]:
         """Cut for a person's terminal; whole for a file or a pipe, so that it can be searched."""
@@ -107,6 +114,7 @@ class Terminal:
     def working(self, words: str) -> Iterator[Callable[[str], None]]:
         """A spinner while the block runs; what it is given becomes a line and the spinner's words."""
         with self.console.status(escape(words)) as status:
+            self._status = status
 
             def progress(step: str) -> None:
                 self.say(step)

@@ -87,6 +87,13 @@ def unpin(text: str, service: str) -> str:
     return text[: image.start] + image.original + rest + text[image.rest :]
 
 
+def forget(text: str, service: str) -> str:
+    """``text`` without the note of a former pin; the image stays as it is."""
+    image = find_image(text, service)
+    rest = re.sub(_ORIGINAL, "", text[image.end : image.rest], count=1)
+    return text[: image.end] + rest + text[image.rest :]
+
+
 def unquoted(written: str) -> str:
     """The value of a scalar as it stands in a file: ``"a:b"`` and ``'a:b'`` are ``a:b``."""
     try:

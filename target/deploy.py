@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from target.compose import ComposeError
-from target.compose_file import ComposeFileError, pin, unpin
+from target.compose_file import ComposeFileError, forget, pin, unpin
 from target.deployment import OVERRIDE_NAME, DeployError, find_deployment, read_compose_text
 from target.engine import KNOWN_GOOD, PULL_SECONDS, Container, Engine, EngineError, Image
 from target.files import keep_copy, replace_text
@@ -58,13 +58,30 @@ def release_pin(
 
     Returns that line's image, or None where nothing was pinned. Raises DeployError.
     """
+    return _rewritten(settings, engine, service, unpin, "releases the pin")
+
+
+def drop_pin_note(
+    settings: DeploymentSettings, engine: Engine, service: str | None = None
+) -> str | None:
+    """Take away the note of a pin whose line was written anew meanwhile; as release_pin otherwise."""
+    return _rewritten(settings, engine, service, forget, "drops the note of a pin")
+
+
+def _rewritten(
+    settings: DeploymentSettings,
+    engine: Engine,
+    service: str | None,
+    edit: Callable[[str, str], str],
+    what: str,
+) -> str | None:
     deployment = find_deployment(settings, engine, service)
     if deployment.image.original is None:
         return None
     try:
-        with exclusive(deployment.file.parent / LOCK_NAME, f"pid {os.getpid()} releases the pin"):
+        with exclusive(deployment.file.parent / LOCK_NAME, f"pid {os.getpid()} {what}"):
             text = read_compose_text(deployment.file)
-            replace_text(deployment.file, unpin(text, deployment.service))
+            replace_text(deployment.file, edit(text, deployment.service))
     except LockHeldError as error:
         raise DeployError(f"another change of this deployment is at work: {error}") from error
     except ComposeFileError as error:

@@ -21,6 +21,8 @@ from target.times import parse_engine_time
 KNOWN_GOOD = "sermon-monitor/known-good"
 """Repository of the local tags that keep a way back from ``docker image prune``."""
 PULL_SECONDS = 900.0
+DISK_USAGE_SECONDS = 120.0
+"""It counts every volume's files."""
 COMPOSE_SERVICE = "com.docker.compose.service"
 COMPOSE_PROJECT = "com.docker.compose.project"
 REVISION = "org.opencontainers.image.revision"
@@ -120,6 +122,24 @@ class Engine:
         path = f"/containers/{quote(name_or_id, safe='')}/json"
         return parse_container(self._object(f"inspect of {name_or_id[:64]}", path))
 
+    def inspect(self, name_or_id: str) -> Mapping[str, Any]:
+        """The Engine's own answer about a container, for what Container does not hold (mounts, limits)."""
+        path = f"/containers/{quote(name_or_id, safe='')}/json"
+        return self._object(f"inspect of {name_or_id[:64]}", path)
+
+    def stats(self, container_id: str) -> Mapping[str, Any]:
+        """What a running container takes; the Engine looks twice, a second apart."""
+        path = f"/containers/{container_id}/stats?stream=false"
+        return self._object(f"stats of {container_id[:12]}", path)
+
+    def disk_usage(self) -> Mapping[str, Any]:
+        """The Engine's ``/system/df``: images, build cache, volumes. It may take its time."""
+        answer = self._ask("disk usage", "GET", "/system/df", timeout=DISK_USAGE_SECONDS)
+        found = answer.json()
+        if not isinstance(found, dict):
+            raise EngineError("disk usage: the Engine's answer is no object")
+        return found
+
     def restart(self, container_id: str, stop_timeout: int = 10) -> None:
         """Stop (SIGTERM, after ``stop_timeout`` seconds SIGKILL) and start; a stopped container is started."""
         from target import engine_sdk
@@ -135,6 +155,9 @@ class Engine:
         path = f"/containers/{container_id}/stop"
         what, query = f"stop of {container_id[:12]}", {"t": str(stop_seconds)}
         self._ask(what, "POST", path, query, timeout=stop_seconds + 20)
+
+    def unpause(self, container_id: str) -> None:
+        self._ask(f"unpause of {container_id[:12]}", "POST", f"/containers/{container_id}/unpause")
 
     def recent_log(self, container_id: str, lines: int, since: float = 0.0) -> bytes:
         """The last ``lines`` entries since the unix time ``since``, stamped, as target/engine_tail.py reads them."""
@@ -183,6 +206,16 @@ class Engine:
         """Remove one tag; the image's layers stay while anything else names or uses them."""
         path = f"/images/{quote(reference, safe='/:@')}"
         self._ask(f"untag {reference}", "DELETE", path, {"noprune": "1"})
+
+    def remove_image(self, reference: str) -> None:
+        """Remove an image by a tag, a digest or its id; refused while a container is of it."""
+        path = f"/images/{quote(reference, safe='/:@')}"
+        self._ask(f"removal of {reference}", "DELETE", path, timeout=DISK_USAGE_SECONDS)
+
+    def prune_build_cache(self) -> int:
+        """Remove what no build uses; the bytes that this freed."""
+        answer = self._ask("build cache", "POST", "/build/prune", timeout=DISK_USAGE_SECONDS)
+        return sound_int(dict(answer.json() or {}).get("SpaceReclaimed"))
 
     def close(self) -> None:
         """Nothing is kept open; the method stays for those who hold an Engine."""

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target.compose_file import ComposeFileError, find_image, pin, unpin, unquoted
+from target.compose_file import ComposeFileError, find_image, forget, pin, unpin, unquoted
 
 DIGEST = "hub/app@sha256:" + "0f" * 32
 
@@ -141,3 +141,9 @@ def test_any_image_line_comes_back_to_the_byte(image: str, comment: str, end: st
 )
 def test_a_scalar_is_unquoted(written: str, value: str) -> None:
     assert unquoted(written) == value
+
+
+def test_the_note_of_a_pin_can_go_without_its_image() -> None:
+    text = "services:\n  app:\n    image: hub/app:new # sermon-monitor: was hub/app:old  # ours\n"
+    assert forget(text, "app") == "services:\n  app:\n    image: hub/app:new  # ours\n"
+    assert forget(forget(text, "app"), "app") == forget(text, "app")
