@@ -111,12 +111,19 @@ def plan_backup(
     if not files:
         words = facts.compose_problem or "no file was found"
         return Plan(title, refusal=f"there is nothing to save: {words}")
+    if not writable(folder.parent):
+        return Plan(
+            title,
+            refusal=f"{folder.parent} may not be written by this user: sudo, or set BACKUP_DIR",
+        )
     needed = sum(one.bytes for one in files)
     if needed > available_bytes:
         words = f"{size(needed)} are needed and {size(available_bytes)} may be taken"
         return Plan(title, refusal=f"the disk of {facts.settings.backup_dir} is too full: {words}")
     listed = ", ".join(one.name for one in files)
     notes = ["the sermons are not in it: MinIO's data are left where they are"]
+    if facts.compose_problem:
+        notes.append(facts.compose_problem)
     if images_problem:
         notes.append(f"without the images' digests: {images_problem}")
     project = facts.project.name if facts.project else ""
@@ -241,6 +248,19 @@ def problems(folder: Path) -> list[str]:
     return found
 
 
+def writable(folder: Path) -> bool:
+    """Whether this user may make something in ``folder``, or make the folder itself."""
+    place = next(p for p in (folder, *folder.parents) if _there(p))
+    return os.access(place, os.W_OK | os.X_OK, effective_ids=True)
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # its parent may not be looked into
+        return False
+
+
 def _written(folder: Path, name: str, content: bytes) -> Kept:
     path = folder / name
     path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -270,6 +290,5 @@ def _files(folder: Path) -> list[Path]:
 
 def _available(facts: Facts) -> float:
     folder = facts.settings.backup_dir
-    place = next(p for p in (folder, *folder.parents) if p.exists())
-    stat = os.statvfs(place)
+    stat = os.statvfs(next(p for p in (folder, *folder.parents) if _there(p)))
     return max(0.0, stat.f_frsize * (stat.f_bavail - PERCENT_LEFT / 100 * stat.f_blocks))

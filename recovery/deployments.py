@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from recovery.ports import is_of, listening
 from recovery.run import Session
 from target.compose import Compose, ComposeError, Project
 from target.deploy import LOCK_NAME
 from target.deployment import DeployError, compose_files
-from target.engine import COMPOSE_PROJECT, Container, EngineError
+from target.engine import Container, EngineError
 from target.members import members
 from target.roles import OUR_PROJECT, app_containers, minio_containers
 from target.settings import DeploymentSettings
@@ -30,6 +31,9 @@ class Facts:
     compose_problem: str = ""
     images: Mapping[str, str] = field(default_factory=dict)
     """The id of each image that the compose files name and that is on this machine."""
+
+    held: Mapping[int, str] = field(default_factory=dict)
+    """TCP ports of this machine that are listened on, and by whom."""
 
     @property
     def lock(self) -> Path | None:
@@ -100,6 +104,7 @@ def gather(session: Session) -> Facts:
         project=project,
         compose_problem=compose_problem,
         images=_images(session, project) if project and not engine_problem else {},
+        held=listening(),
     )
 
 
@@ -115,7 +120,5 @@ def _images(session: Session, project: Project) -> dict[str, str]:
 
 
 def of_project(facts: Facts, container: Container) -> bool:
-    """Whether compose's files speak of this container: the same project name."""
-    return bool(facts.project) and container.labels.get(COMPOSE_PROJECT) == (
-        facts.project.name if facts.project else None
-    )
+    """Whether compose's files speak of this container."""
+    return is_of(facts.project, container)

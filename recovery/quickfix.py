@@ -25,7 +25,14 @@ from recovery.finding import Finding, ranked
 from recovery.looking import run_checks
 from recovery.options import changes
 from recovery.run import Flags, Session, change
-from recovery.services import UNDER_WAY, images_missing, missing_services, wait_option, well
+from recovery.services import (
+    UNDER_WAY,
+    images_missing,
+    missing_services,
+    ports_taken,
+    wait_option,
+    well,
+)
 from recovery.steps import Plan, Step
 from target.engine import Container
 
@@ -65,12 +72,9 @@ def plan_quick_fix(
     if facts.engine_problem:
         mend = "sudo systemctl start docker, then once more"
         return Plan(title, notes=notes, refusal=f"{facts.engine_problem}. First: {mend}")
-    taken = [f for f in problems if f.what.startswith("port ")]
-    if taken:
-        words = "; ".join(f"{f.what}: {f.words}: {f.mend}" for f in taken)
-        return Plan(
-            title, notes=notes, refusal=f"{words}. Nothing of somebody else's is ended here"
-        )
+    if words := ports_taken(facts):
+        words = f"{words}. Nothing of somebody else's is ended here"
+        return Plan(title, notes=notes, refusal=words)
     if missing := images_missing(facts, everything=False):
         return Plan(title, notes=notes, refusal=missing)
     steps = (*cleanup_steps(room), *_service_steps(facts, problems, wait))

@@ -17,6 +17,7 @@ from recovery.acts import (
 )
 from recovery.deployments import Facts, gather, of_project
 from recovery.options import changes
+from recovery.ports import taken
 from recovery.run import Flags, Session, change
 from recovery.steps import Plan, Step
 from recovery.stop import LIVE
@@ -194,6 +195,8 @@ def _stop(container: Container, grace: int) -> Step:
 def _refusal(facts: Facts) -> str:
     if facts.engine_problem:
         return f"{facts.engine_problem}. Start it: sudo systemctl start docker"
+    if words := ports_taken(facts):
+        return f"{words}. Nothing was stopped"
     if not facts.containers and facts.project is None:
         return f"there is no container of the deployment, and no compose file to make one from: {facts.compose_problem}"
     return ""
@@ -211,6 +214,17 @@ def images_missing(facts: Facts, *, everything: bool) -> str:
         f"not on this machine: {', '.join(missing)}. Nothing was stopped. Bring it here with "
         "docker compose pull, or go to a version that is here: sermon-recovery rollback"
     )
+
+
+def ports_taken(facts: Facts) -> str:
+    """Why a service could not be started: somebody else listens where it must."""
+    others = taken(facts.project, facts.containers, facts.held)
+    found = [
+        f"port {port}, which {service} needs, is held by {holder} (sudo ss -ltnp 'sport = :{port}')"
+        for service, ports in others.items()
+        for port, holder in ports.items()
+    ]
+    return "; ".join(found)
 
 
 def _without_compose(facts: Facts) -> list[str]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import psutil
-
 from recovery.deployments import Facts, of_project
 from recovery.finding import Finding
 from recovery.http import Reply, ask_all
+from recovery.ports import taken
 from recovery.run import Session
 
 REGISTRIES = {"": "registry-1.docker.io"}
@@ -22,22 +20,20 @@ CLOCK_SECONDS = 30.0
 
 def ports(_: Session, facts: Facts) -> Iterator[Finding]:
     """Whether what the compose files publish is served by its own container, or taken by something else."""
-    services = facts.project.services.values() if facts.project else ()
-    listening = _listening()
-    for service in services:
+    others = taken(facts.project, facts.containers, facts.held)
+    for service in facts.project.services.values() if facts.project else ():
         mine = [c for c in facts.containers if of_project(facts, c) and c.service == service.name]
         runs = any(c.running for c in mine)
         for port in service.ports:
-            what = f"port {port}"
-            holder = listening.get(port)
-            if holder is None and runs:
-                words = f"{service.name} runs, but nothing listens on its port"
-                yield Finding("warning", what, words, "sermon-recovery restart-services")
-            elif holder is not None and not runs:
+            what, holder = f"port {port}", others.get(service.name, {}).get(port)
+            if holder is not None:
                 words = f"{service.name} needs it and does not run; it is held by {holder}"
                 yield Finding(
                     "problem", what, words, f"sudo ss -ltnp 'sport = :{port}'; stop what holds it"
                 )
+            elif runs and port not in facts.held:
+                words = f"{service.name} runs, but nothing listens on its port"
+                yield Finding("warning", what, words, "sermon-recovery restart-services")
             else:
                 yield Finding("ok", what, f"{service.name}: {'serves' if runs else 'free'}")
 
@@ -90,18 +86,3 @@ def _registry(facts: Facts) -> str:
         if "/" in container.image and ("." in head or ":" in head or head == "localhost"):
             return urlsplit(f"//{head}").netloc
     return REGISTRIES[""]
-
-
-def _listening() -> dict[int, str]:
-    """TCP ports that are listened on, and by whom as far as this user may know."""
-    found: dict[int, str] = {}
-    for one in psutil.net_connections("tcp"):
-        if one.status == psutil.CONN_LISTEN and one.laddr:
-            found[one.laddr.port] = _process(one.pid) if one.pid else "a process of another user"
-    return found
-
-
-def _process(pid: int) -> str:
-    with contextlib.suppress(psutil.Error):
-        return f"{psutil.Process(pid).name()} (pid {pid})"
-    return f"pid {pid}"

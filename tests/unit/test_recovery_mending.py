@@ -54,7 +54,7 @@ def test_what_is_broken_is_mended_and_what_is_well_is_left_alone(
 @pytest.mark.parametrize(
     ("changes", "found", "said"),
     [
-        ({}, [down("port 8000", "is held by nginx")], "held by nginx"),
+        ({"containers": (minio(),), "held": {8000: "nginx"}}, [down("port 8000")], "held by nginx"),
         ({"engine_problem": "it hangs"}, [down("Docker Engine", "it hangs")], "systemctl start docker"),
         ({}, [down("disk", "read-only")], "without a decision"),
         ({"containers": (minio(),), "images": {}}, [down("backend", "has no container")], "not on this machine"),

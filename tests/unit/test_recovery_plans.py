@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from recovery.acts import Start, Stop, Stopped, Up, Well
@@ -13,6 +15,7 @@ from recovery.stop import plan_stop
 from target.compose import Service
 from tests.unit.recovery_kit import V2, backend, container, facts, minio, project
 
+Make = Callable[[Facts], Plan]
 APP, MINIO = "sermon-uploader-backend", "sermon-uploader-minio"
 APP_URL, MINIO_URL = "http://127.0.0.1:8000/api/health", "http://127.0.0.1:9000/minio/health/live"
 
@@ -61,8 +64,8 @@ def test_a_missing_directory_keeps_nobody_from_stopping() -> None:
 
 
 @pytest.mark.parametrize("make", [plan_stop, plan_restart, plan_emergency_restart])
-def test_an_engine_that_does_not_answer_refuses(make: object) -> None:
-    plan = make(facts(containers=(), engine_problem="it does not answer"))  # type: ignore[operator]
+def test_an_engine_that_does_not_answer_refuses(make: Make) -> None:
+    plan = make(facts(containers=(), engine_problem="it does not answer"))
     assert "it does not answer" in plan.refusal
     assert "systemctl" in plan.refusal
 
@@ -92,6 +95,17 @@ def test_without_compose_files_containers_are_started_as_they_are() -> None:
 def test_an_image_that_is_not_here_refuses_before_anything_is_stopped() -> None:
     plan = plan_restart(facts(images={}))
     assert "minio/minio:latest, sermon-uploader:v1" in plan.refusal
+    assert not plan.steps
+
+
+@pytest.mark.parametrize("make", [plan_restart, plan_emergency_restart])
+def test_a_port_that_is_taken_refuses_before_anything_is_stopped(make: Make) -> None:
+    here = facts(
+        minio(), backend(state="exited"), held={8000: "nginx (pid 3)", 9000: "docker-proxy"}
+    )
+    plan = make(here)
+    assert "port 8000, which backend needs, is held by nginx (pid 3)" in plan.refusal
+    assert "9000" not in plan.refusal
     assert not plan.steps
 
 
