@@ -29,7 +29,7 @@ SOURCES = ("engine", "file")
 INTERRUPTIONS = ("connection", "rotation")
 """The Engine's answer broke off (it keeps the lines), or a file went before it was read (lines are lost)."""
 POLL_SECONDS = 1.0
-TURN_BYTES = 64 * 1024
+TURN_BYTES = 128 * 1024
 """Counted in one turn of the event loop: less than a millisecond here, a few on a Raspberry Pi."""
 
 Result = TypeVar("Result")

@@ -8,12 +8,15 @@ Format: Docker Engine API, "Attach to a container: stream format".
 
 from __future__ import annotations
 
+from operator import eq, itemgetter
+
 from target.engine import EngineError
 from target.engine_stream import MAX_FRAME_BYTES, FrameError
 
 HEADER_BYTES = 8
 ENGINE_ERROR = 3
 _LONGEST_KNOWN_BYTES = 4096
+_HEADER_OF = itemgetter(slice(HEADER_BYTES))
 
 
 class FrameCutter:
@@ -36,15 +39,19 @@ class FrameCutter:
         EngineError for an error that the Engine puts into it.
         """
         *pieces, tail = (self._rest + chunk).split(b"\n")
-        known = self._lengths.get
+        expected = map(self._lengths.get, map(_HEADER_OF, pieces))
+        whole = list(map(eq, expected, map(len, pieces)))
+        whole.append(False)
         frames: list[bytes] = []
         unended: list[int] = []
-        held = b""
-        for piece in pieces:
-            if not held and known(piece[:HEADER_BYTES]) == len(piece):
-                frames.append(piece)
-                continue
-            held = self._walk(held + piece + b"\n", frames, unended)
+        held, at = b"", 0
+        while at < len(pieces):
+            if not held and (run := whole.index(False, at)) > at:
+                frames += pieces[at:run]
+                at = run
+            else:
+                held = self._walk(held + pieces[at] + b"\n", frames, unended)
+                at += 1
         self._rest = self._walk(held + tail, frames, unended)
         return frames, unended
 

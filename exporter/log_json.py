@@ -10,15 +10,19 @@ import json
 import re
 from typing import NamedTuple
 
-from target.log_lines import ENTRY_BYTES, parse_entry
+from target.log_lines import parse_entry
 
 BEFORE_BODY = b'{"log":"'
 AFTER_STDOUT = b'\\n","stream":"stdout","time":"'
 AFTER_STDERR = b'\\n","stream":"stderr","time":"'
-_ENDED = b'\\n","stream":"'
-_DOUBT = b"\\" + _ENDED
-"""A backslash before it: a written backslash and an ``n``, or a backslash at the line's end."""
+_AFTER_TEXT = b'","stream":"'
+_NEWLINE = b"\\n"
+_DOUBT = b"\\\\n"
+"""A written backslash and an ``n``, or a backslash at the line's end."""
 _STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
+STAMP_END_BYTES = len('2026-01-02T15:04:05.000000000Z"}')
+"""Of an entry's end, where its stamp has every digit."""
+_AFTER_PLAIN = re.compile(rb'","stream":"(std(?:in|out|err))","time":"([0-9T:.-]{19,29}Z)"\}')
 _TIME = re.compile(rb'"time":"([0-9T:.-]{19,29}Z)"\}$')
 
 
@@ -32,6 +36,24 @@ class JsonEntry(NamedTuple):
 
 def parse_json_entry(line: bytes) -> JsonEntry | None:
     """One line of the file without its newline; None where it is no entry (a torn write)."""
+    return _plain_entry(line) or _any_entry(line)
+
+
+def _plain_entry(line: bytes) -> JsonEntry | None:
+    """An entry without escapes but for its newline, which needs no parser; None for any other."""
+    end = line.rfind(_AFTER_TEXT)
+    found = _AFTER_PLAIN.fullmatch(line, end) if end > 0 else None
+    if not found or not line.startswith(BEFORE_BODY):
+        return None
+    ended = line.endswith(_NEWLINE, 0, end)
+    text = line[len(BEFORE_BODY) : end - len(_NEWLINE) if ended else end]
+    if b"\\" in text or b'"' in text or not text.isascii():
+        return None
+    time_nano = parse_entry(found[2] + b" ").time_nano
+    return JsonEntry(_STREAMS[found[1].decode()], time_nano, text + b"\n" if ended else text)
+
+
+def _any_entry(line: bytes) -> JsonEntry | None:
     try:
         entry = json.loads(line)
         stream, body = _STREAMS[entry["stream"]], entry["log"].encode(errors="replace")
@@ -41,31 +63,15 @@ def parse_json_entry(line: bytes) -> JsonEntry | None:
     return JsonEntry(stream, parse_entry(stamp + b" ").time_nano, body)
 
 
-def all_ended(block: bytes, lines: list[bytes]) -> bool:
-    """Whether each of the block's entries ends its line of the log; a longer line's pieces do not."""
-    if block.count(_ENDED) != len(lines):
+def ends_its_line(entry: bytes) -> bool:
+    """Whether an entry ends its line of the log; the pieces of a longer one before the last do not, nor what is none."""
+    end = entry.rfind(_AFTER_TEXT)
+    if end < 0 or not entry.endswith(_NEWLINE, 0, end):
         return False
-    if _DOUBT not in block:
+    if not entry.endswith(_DOUBT, 0, end):
         return True
-    return all(_ends(line) for line in lines if _DOUBT in line)
-
-
-def unended_entries(block: bytes, lines: list[bytes]) -> list[int]:
-    """Which of the block's entries do not end their line of the log, or are none."""
-    if _DOUBT not in block:
-        # Nearly always it is a line longer than one entry: only the long ones are looked at.
-        long = [
-            place
-            for place, line in enumerate(lines)
-            if len(line) > ENTRY_BYTES and _ENDED not in line
-        ]
-        if block.count(_ENDED) + len(long) == len(lines):
-            return long
-    return [
-        place
-        for place, line in enumerate(lines)
-        if (_ENDED not in line or _DOUBT in line) and not _ends(line)
-    ]
+    parsed = parse_json_entry(entry)
+    return parsed is not None and parsed.body.endswith(b"\n")
 
 
 def decode_body(text: bytes) -> bytes:
@@ -73,7 +79,7 @@ def decode_body(text: bytes) -> bytes:
     if b"\\" not in text:
         return text
     try:
-        return str(json.loads(b'"%b"' % text)).encode(errors="replace")
+        return str(json.loads(f'"{text.decode()}"')).encode(errors="replace")
     except ValueError:
         return text
 
@@ -87,8 +93,3 @@ def time_of(line: bytes) -> int:
 def tail_of(line: bytes) -> bytes:
     """Stream and time of an entry as they stand there: for comparing."""
     return line[line.rfind(b'"stream":"') :]
-
-
-def _ends(line: bytes) -> bool:
-    entry = parse_json_entry(line)
-    return entry is not None and entry.body.endswith(b"\n")

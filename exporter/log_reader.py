@@ -7,9 +7,8 @@ share one cursor, so that a log can go on by another way where it was left.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 from exporter.log_blocks import BlockCounter
 from exporter.log_frames import HEADER_BYTES, FrameCutter, payload
@@ -17,21 +16,18 @@ from exporter.log_json import (
     AFTER_STDERR,
     AFTER_STDOUT,
     BEFORE_BODY,
-    all_ended,
     decode_body,
+    ends_its_line,
     parse_json_entry,
     tail_of,
     time_of,
-    unended_entries,
 )
-from exporter.log_texts import TextMemo
+from exporter.log_layout import FILE, FRAMES, STAMP_BYTES, TERMINAL, Recognised
 from exporter.traffic import Traffic
-from target.access_log import STDOUT, Text, parse_line, without_colours
+from target.access_log import STDOUT, Access, Text, parse_line, without_colours
 from target.engine_stream import LineParser
 from target.log_lines import ENTRY_BYTES, Cursor, LineAssembler, parse_entry
 
-STAMP_BYTES = len("2026-01-02T15:04:05.000000000Z ")
-_FRAME_BODY = HEADER_BYTES + STAMP_BYTES
 STDERR = 2
 
 
@@ -43,7 +39,6 @@ class Counters:
     frames: BlockCounter
     terminal: BlockCounter
     file: BlockCounter
-    texts: TextMemo
 
     def settle(self) -> None:
         """After this the traffic contains every line that was read."""
@@ -55,10 +50,9 @@ def counters(traffic: Traffic) -> Counters:
     """Counters that have seen nothing yet."""
     return Counters(
         traffic,
-        frames=BlockCounter(traffic, b"Z ", _FRAME_BODY),
-        terminal=BlockCounter(traffic, b"Z ", STAMP_BYTES),
-        file=BlockCounter(traffic, BEFORE_BODY, len(BEFORE_BODY), decode_body),
-        texts=TextMemo(),
+        frames=BlockCounter(traffic, FRAMES),
+        terminal=BlockCounter(traffic, TERMINAL),
+        file=BlockCounter(traffic, FILE),
     )
 
 
@@ -99,15 +93,17 @@ class LogReader:
         """Whole lines of the json-file, each with its newline."""
         lines = block.split(b"\n")
         lines.pop()
-        unended = [] if all_ended(block, lines) else unended_entries(block, lines)
-        self._in_runs(lines, unended, self._file_entry, self._file_block)
+        known = self._counters.file.recognise(lines)
+        unended = [place for place in known.unknown if not ends_its_line(lines[place])]
+        self._in_runs(lines, known, unended, self._file_entry, self._file_block)
 
     def _in_runs(
         self,
         entries: list[bytes],
+        known: Recognised,
         unended: Sequence[int],
         one: Callable[[bytes], None],
-        many: Callable[[list[bytes]], None],
+        many: Callable[[list[bytes], Recognised], None],
     ) -> None:
         """Runs of whole and new lines by the block; what a line in several pieces holds up, one by one."""
         at, marks = 0, [*unended, len(entries)]
@@ -115,33 +111,19 @@ class LogReader:
             if self._by_block:
                 stop = marks[bisect_left(marks, at)]
                 if stop > at:
-                    many(entries[at:stop])
+                    many(entries[at:stop], known.part(at, stop))
                     at = stop
                     continue
             one(entries[at])
             at += 1
 
-    def _file_block(self, lines: list[bytes]) -> None:
+    def _file_block(self, lines: list[bytes], known: Recognised) -> None:
         counter = self._counters.file
-        unknown = counter.count([line.partition(AFTER_STDOUT)[0] for line in lines])
-        for text in self._without_app_lines(unknown, len(BEFORE_BODY)):
-            self._file_text(text)
+        unknown = counter.count(lines, known)
+        for line in unknown:
+            self._count_unknown(counter, line, *_of_file(line))
         self._note_file(lines, STDOUT)
-        self._note_file(unknown, STDERR)
-
-    def _file_text(self, text: bytes) -> None:
-        """One line of the file, of stdout up to its newline.
-
-        A text of stdout has no quote that is not escaped: what stands behind a line is not in it.
-        """
-        before, mark, _ = text.partition(AFTER_STDERR)
-        if mark:
-            self._count(decode_body(before[len(BEFORE_BODY) :]), STDERR)
-        elif text.endswith(b'Z"}') and (entry := parse_json_entry(text)):
-            self._count(entry.body.removesuffix(b"\n"), entry.stream)
-        else:
-            body = decode_body(text[len(BEFORE_BODY) :])
-            self._count(body, STDOUT)
+        self._note_file(lines, STDERR)
 
     @property
     def _by_block(self) -> bool:
@@ -149,29 +131,19 @@ class LogReader:
 
     def _take_frames(self, chunk: bytes) -> None:
         frames, unended = self._frames.cut(chunk)
-        self._in_runs(frames, unended, self._frame, self._frame_block)
+        known = self._counters.frames.recognise(frames)
+        self._in_runs(frames, known, unended, self._frame, self._frame_block)
 
     def _frame(self, frame: bytes) -> None:
         self.take_entry(frame[0], payload(frame))
 
-    def _frame_block(self, frames: list[bytes]) -> None:
+    def _frame_block(self, frames: list[bytes], known: Recognised) -> None:
         counter = self._counters.frames
-        out = [frame for frame in frames if frame[0] == STDOUT]
-        others = [frame for frame in frames if frame[0] != STDOUT] if len(out) < len(frames) else []
-        unknown = self._without_app_lines(counter.count(out), _FRAME_BODY)
-        if texts := self._without_app_lines(others, _FRAME_BODY):
-            places = {id(frame) for frame in (*unknown, *texts)}
-            unknown = [frame for frame in frames if id(frame) in places]
+        unknown = counter.count(frames, known)
         for frame in unknown:
-            self._count(frame[_FRAME_BODY:], frame[0])
-        self._note(out, STDOUT, HEADER_BYTES)
-        self._note([frame for frame in others if frame[0] == STDERR], STDERR, HEADER_BYTES)
-
-    def _without_app_lines(self, lines: list[bytes], body_at: int) -> list[bytes]:
-        """Count those that are nothing but the application's messages; the others."""
-        others = self._counters.texts.others(lines, body_at)
-        self._traffic.add_app_lines(len(lines) - len(others))
-        return others
+            self._count_unknown(counter, frame, frame[0], frame[FRAMES.body_at :])
+        self._note(frames, STDOUT, HEADER_BYTES)
+        self._note(frames, STDERR, HEADER_BYTES)
 
     def _take_terminal(self, chunk: bytes) -> None:
         lines = self._lines.feed(chunk)
@@ -181,8 +153,8 @@ class LogReader:
             return
         counter = self._counters.terminal
         plain = [without_colours(line[:-1]) for line in lines]
-        for line in self._without_app_lines(counter.count(plain), STAMP_BYTES):
-            self._count(line[STAMP_BYTES:], STDOUT)
+        for line in counter.count(plain, counter.recognise(plain)):
+            self._count_unknown(counter, line, STDOUT, line[STAMP_BYTES:])
         self._note(plain, STDOUT, 0)
 
     def take_entry(self, stream: int, raw: bytes) -> None:
@@ -202,26 +174,42 @@ class LogReader:
             for line in self._assembler.feed(stream, body):
                 self._count(line.body, stream)
 
-    def _count(self, body: bytes, stream: int) -> None:
+    def _count(self, body: bytes, stream: int) -> Access | Text:
         """One line, exactly."""
         parsed = parse_line(body, stream)
         self._traffic.add(self._id, parsed)
+        return parsed
+
+    def _count_unknown(self, counter: BlockCounter, line: bytes, stream: int, body: bytes) -> None:
+        """One whole ``line`` of a block, exactly; its like may be known from now on."""
+        parsed = self._count(body, stream)
         if isinstance(parsed, Text):
-            self._counters.texts.learn(body, parsed)
+            counter.learn_text(line, parsed)
 
     def _note(self, lines: Sequence[bytes], stream: int, at: int) -> None:
-        """How far a stream has been read: its last stamp, and how many at the end share it."""
-        if lines:
-            stamp = lines[-1][at : at + STAMP_BYTES]
-            count = _same_at_end(line[at : at + STAMP_BYTES] == stamp for line in reversed(lines))
-            self._advance(stream, parse_entry(stamp).time_nano, count)
+        """How far a stream has been read: its last stamp, which stands at ``at``, and how many at the end share it.
+
+        What stands before the stamp is a frame's header, which says the stream; a terminal has one stream.
+        """
+        last, count, to = b"", 0, at + STAMP_BYTES
+        for line in reversed(lines):
+            if not at or line[0] == stream:
+                if last and line[at:to] != last:
+                    break
+                last, count = line[at:to], count + 1
+        if count:
+            self._advance(stream, parse_entry(last).time_nano, count)
 
     def _note_file(self, lines: Sequence[bytes], stream: int) -> None:
         mark = b'"stream":"stdout"' if stream == STDOUT else b'"stream":"stderr"'
-        tails = (tail for line in reversed(lines) if (tail := tail_of(line)).startswith(mark))
-        last = next(tails, None)
-        if last is not None:
-            count = 1 + _same_at_end(tail == last for tail in tails)
+        last, count = b"", 0
+        for line in reversed(lines):
+            tail = tail_of(line)
+            if tail.startswith(mark):
+                if last and tail != last:
+                    break
+                last, count = tail, count + 1
+        if count:
             self._advance(stream, time_of(last), count)
 
     def _advance(self, stream: int, time_nano: int, count: int) -> None:
@@ -229,8 +217,18 @@ class LogReader:
             self.cursor.advance(stream, time_nano, count)
 
 
-def _same_at_end(same: Iterable[bool]) -> int:
-    return sum(1 for _ in takewhile(bool, same))
+def _of_file(line: bytes) -> tuple[int, bytes]:
+    """Stream and body of a whole line of the json-file.
+
+    A text in JSON has no quote that is not escaped: what stands behind a body is not in it.
+    """
+    for stream, after in ((STDOUT, AFTER_STDOUT), (STDERR, AFTER_STDERR)):
+        text, mark, _ = line.partition(after)
+        if mark:
+            return stream, decode_body(text[len(BEFORE_BODY) :])
+    if entry := parse_json_entry(line):
+        return entry.stream, entry.body.removesuffix(b"\n")
+    return STDOUT, decode_body(line[len(BEFORE_BODY) :])
 
 
 def _is_short_line(line: bytes) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 MAX_LINE_BYTES = 64 * 1024
@@ -36,14 +37,19 @@ class Entry(NamedTuple):
 def parse_entry(raw: bytes) -> Entry:
     """Take the Engine's stamp off an entry."""
     found = _STAMP.match(raw)
-    if not found:
+    seconds = _seconds(found[1]) if found else None
+    if not found or seconds is None:
         return Entry(0, raw)
-    try:
-        moment = datetime.fromisoformat(found[1].decode()).replace(tzinfo=UTC)
-    except ValueError:
-        return Entry(0, raw)
-    seconds = int(moment.timestamp())
     return Entry(seconds * 10**9 + int((found[2] or b"0").ljust(9, b"0")), raw[found.end() :])
+
+
+@lru_cache(maxsize=64)
+def _seconds(text: bytes) -> int | None:
+    """Since the epoch; None for a moment that there is not."""
+    try:
+        return int(datetime.fromisoformat(text.decode()).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return None
 
 
 class Cursor:
