@@ -3,108 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Literal
+from dataclasses import replace
+from datetime import timedelta
 
 from receiver.approval_words import expired_words, undecidable, waiting_words
-from receiver.policy import Category, Confirm
-from receiver.records import Approval, Ask
+from receiver.facts import (
+    OUTCOMES,
+    Budget,
+    Confirmation,
+    Facts,
+    Outcome,
+    Readiness,
+    Switches,
+    Target,
+    Verdict,
+)
+from receiver.policy import Category
+from receiver.records import Ask
 from target.durations import format_duration
 
-Outcome = Literal["pass", "wait", "refuse", "drop"]
-"""pass: go on · wait: ask again soon · refuse: not for this incident · drop: overtaken, nothing is left to do."""
-
-
-OUTCOMES: tuple[Outcome, ...] = ("pass", "wait", "refuse", "drop")
-"""From the most permitting one."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    gate: str
-    outcome: Outcome
-    reason: str
-
-
-@dataclass(frozen=True)
-class Confirmation:
-    """What we saw ourselves. ``sick`` is None when it could not be told."""
-
-    sick: bool | None
-    words: str
-    unaskable: bool = False
-    """True when the way to ask is not configured at all, so that asking again cannot help."""
-
-
-@dataclass(frozen=True)
-class Switches:
-    """What the operator allows."""
-
-    auto_rollback_enabled: bool
-    rollback_on_health_failure: bool
-    rollback_on_performance_degradation: bool
-    rollback_on_resource_exhaustion: bool
-    dry_run: bool
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What was done already, and how much may be."""
-
-    cooldown: timedelta
-    max_rollbacks_per_day: int
-    max_restarts_per_hour: int
-    rollbacks_of_incident: int
-    rollbacks_last_day: int
-    restarts_last_hour: int
-    last_rollback_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a rollback would go back to. ``words`` says why there is none, or what it is."""
-
-    known: bool
-    words: str
-    title: str = ""
-    """The release for people; empty for none."""
-    subject: str = ""
-    """Its image id: what an approval of the rollback holds for."""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Everything that the gates may ask, gathered for one step at one moment."""
-
-    now: datetime
-    action: str
-    alert: str
-    category: Category
-    confirm: Confirm
-    alerts_firing: int
-    """How many alerts of the incident fire, by our own record."""
-    alertmanager_says: bool | None
-    """Whether the alert that asked for the step still fires; None when Alertmanager could not be asked."""
-    switches: Switches
-    confirmation: Confirmation
-    budget: Budget
-    in_flight: str
-    """What is being done to the deployment right now, in words; empty for nothing."""
-    incurable: str
-    """Why no older image of the application can cure this, in words; empty when one may."""
-    target: Target
-    destination: str
-    """Why the action's destination cannot be used (no token, no containers), in words; empty when it can."""
-    maintenance: str = ""
-    """The maintenance window that is open, in words; empty for none."""
-    destination_may_return: bool = False
-    """The destination does not answer right now: asking again can help."""
-    ask: Ask | None = None
-    """What a person must approve; None where nobody need be asked."""
-    approval: Approval | None = None
-    """The newest question about this step, and what became of it."""
-
+__all__ = [
+    "GATES",
+    "GATE_NAMES",
+    "OUTCOMES",
+    "Budget",
+    "Confirmation",
+    "Facts",
+    "Gate",
+    "Outcome",
+    "Readiness",
+    "Switches",
+    "Target",
+    "Verdict",
+    "gates_of",
+    "judge",
+    "judge_all",
+    "question",
+    "to_be_asked",
+]
 
 Gate = Callable[[Facts], Verdict]
 
@@ -216,9 +152,8 @@ def curable(facts: Facts) -> Verdict:
 def has_target(facts: Facts) -> Verdict:
     if facts.action != "rollback":
         return Verdict("known-good target", "pass", "no target is needed")
-    return Verdict(
-        "known-good target", "pass" if facts.target.known else "refuse", facts.target.words
-    )
+    no: Outcome = "wait" if facts.target.may_return else "refuse"
+    return Verdict("known-good target", "pass" if facts.target.known else no, facts.target.words)
 
 
 def reachable(facts: Facts) -> Verdict:
@@ -226,6 +161,15 @@ def reachable(facts: Facts) -> Verdict:
         outcome: Outcome = "wait" if facts.destination_may_return else "refuse"
         return Verdict("destination", outcome, facts.destination)
     return Verdict("destination", "pass", "the action has what it needs")
+
+
+def ready(facts: Facts) -> Verdict:
+    name = "ready to be carried out"
+    if facts.action != "rollback":
+        return Verdict(name, "pass", "only a rollback is carried out elsewhere")
+    if facts.readiness is None:
+        return Verdict(name, "pass", "not asked for yet: every other gate comes first")
+    return Verdict(name, facts.readiness.outcome, facts.readiness.words)
 
 
 def question(facts: Facts) -> Ask | None:
@@ -282,6 +226,7 @@ GATES: tuple[Gate, ...] = (
     curable,
     has_target,
     reachable,
+    ready,
     approved,
     not_dry,
 )
@@ -311,6 +256,7 @@ GATE_NAMES = (
     "an older image can cure this",
     "known-good target",
     "destination",
+    "ready to be carried out",
     "approved",
     "not dry",
     "still broken",

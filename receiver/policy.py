@@ -113,6 +113,7 @@ class Timing(_Strict):
     """How long the receiver waits for what; each is a duration of policy.yml's ``timing``."""
 
     recheck: Duration
+    preflight: Duration = timedelta(hours=6)
     run_poll: Duration
     run_lookup: Duration
     queue_deadline: Duration
@@ -122,7 +123,7 @@ class Timing(_Strict):
 
     @model_validator(mode="after")
     def _positive(self) -> Timing:
-        for name in ("recheck", "run_poll"):
+        for name in ("recheck", "preflight", "run_poll"):
             if getattr(self, name) < timedelta(milliseconds=50):
                 raise ValueError(f"{name}: at least 50ms")
         return self

@@ -15,12 +15,13 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from receiver.actions import Action
-from receiver.actions.github import GitHub
 from receiver.actions.person import Person
 from receiver.actions.restart import Restart
 from receiver.actions.rollback import Rollback
 from receiver.app import App
 from receiver.clock import Clock
+from receiver.github.client import GitHub
+from receiver.github.preflight import Preflight
 from receiver.heartbeat import Heartbeat
 from receiver.http import Http, open_session
 from receiver.intake import Intake
@@ -28,6 +29,7 @@ from receiver.metrics import Metrics, StoreGauges
 from receiver.notifiers import configured
 from receiver.outbox import Outbox
 from receiver.policy import Policy, load_policy
+from receiver.readiness import RollbackReady
 from receiver.reconcile import Reconciler
 from receiver.settings import ReceiverSettings
 from receiver.sight import Lookback
@@ -64,10 +66,13 @@ def build_github(settings: ReceiverSettings, http: Http) -> GitHub | None:
 
 
 def build_actions(
-    settings: ReceiverSettings, engine: Engine, http: Http, lookout: Lookout, policy: Policy
+    settings: ReceiverSettings,
+    engine: Engine,
+    github: GitHub | None,
+    lookout: Lookout,
+    policy: Policy,
 ) -> Mapping[str, Action]:
     """ACTIONS: one line each."""
-    github = build_github(settings, http)
     made: tuple[Action, ...] = (
         Restart(settings, engine),
         Rollback(github, lookout, policy.timing),
@@ -92,6 +97,7 @@ class Receiver:
         self._tasks: list[asyncio.Task[None]] = []
         self._sentries: list[asyncio.Task[None]] = []
         self._lock: int | None = None
+        self._ready: RollbackReady | None = None
 
     async def start(self) -> web.Application:
         """Open the store, begin to work, and return what is to be listened with."""
@@ -105,12 +111,13 @@ class Receiver:
         self._gauges = StoreGauges(self.settings.database_path, self._clock)
         self._registry.register(self._gauges)
         self._confirmer = Confirmer(self.settings, self._engine, http)
-        lookout = Lookout(self.settings, self.policy, self._confirmer, http)
-        actions = build_actions(self.settings, self._engine, http, lookout, self.policy)
+        github = build_github(self.settings, http)
+        self.lookout = Lookout(self.settings, self.policy, self._confirmer, http, github)
+        actions = build_actions(self.settings, self._engine, github, self.lookout, self.policy)
         first = next(iter(notifiers))
         lookback = Lookback(self._database, self.settings, self.policy, http)
         self.worker = Worker(
-            self._database, lookout, actions, metrics, self._clock, first, lookback
+            self._database, self.lookout, actions, metrics, self._clock, first, lookback
         )
         self.outbox = Outbox(
             self._database, notifiers, self.settings, metrics, self._clock, self.worker.told
@@ -125,11 +132,20 @@ class Receiver:
             flap_window=self.settings.flap_window,
             minio_service=self.settings.minio_service,
         )
+        self._look_ahead(self.lookout.preflight)
         arrived = self._stand_guard(http, intake, metrics)
         app = App(
             self.settings, intake, self._database, metrics, self._clock, arrived, self.unready
         )
         return app.application()
+
+    def _look_ahead(self, preflight: Preflight | None) -> None:
+        """Begin to look whether a rollback could be begun. In a dry run nobody is asked."""
+        if preflight is None or self.settings.dry_run:
+            return
+        self._ready = RollbackReady(preflight, self.policy.timing.preflight, self._clock)
+        self._registry.register(self._ready)
+        self._sentries.append(asyncio.create_task(self._ready.run(), name="readiness"))
 
     def _stand_guard(self, http: Http, intake: Intake, metrics: Metrics) -> Callable[[], None]:
         """Begin to watch over the way from Alertmanager to here; what to call when a webhook was accepted."""
@@ -150,7 +166,7 @@ class Receiver:
             refused=metrics.refused_by_store,
         )
         reconciler.ask("the start")
-        self._sentries = [
+        self._sentries += [
             asyncio.create_task(watchdog.run(), name="watchdog"),
             asyncio.create_task(heartbeat.run(), name="heartbeat"),
             asyncio.create_task(reconciler.run(), name="reconciliation"),
@@ -200,6 +216,8 @@ class Receiver:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self._registry.unregister(self._gauges)
+            if self._ready is not None:
+                self._registry.unregister(self._ready)
             self._gauges.close()
         for session in self._sessions:
             await session.close()

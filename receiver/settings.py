@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from receiver.notifiers.discord import validate_webhook_url
 from target.durations import Duration, parse_duration
-from target.settings import Address, DeploymentSettings, HttpUrl, is_loopback, names_a_host
+from target.settings import (
+    Address,
+    DeploymentSettings,
+    HttpUrl,
+    Names,
+    is_loopback,
+    names_a_host,
+)
+from target.times import parse_rfc3339
 
 
 def _repository(value: str) -> str:
@@ -25,6 +33,18 @@ def _token(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
         raise ValueError("allowed: printable ASCII characters without a space")
     return value
+
+
+def _moment(value: object) -> object:
+    """A day (its beginning, UTC) or a time."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_rfc3339(f"{value}T00:00:00Z" if re.fullmatch(r"[\d-]{10}", value) else value)
+    except ValueError as error:
+        raise ValueError(
+            "allowed: a day like 2026-12-31, or a time like 2026-12-31T10:00:00Z"
+        ) from error
 
 
 def _mention(value: str) -> str:
@@ -86,6 +106,8 @@ class ReceiverSettings(DeploymentSettings):
     github_token: Token | None = None
     github_repo: Annotated[str, AfterValidator(_repository)] | None = None
     github_api_url: HttpUrl = "https://api.github.com"
+    github_token_expires: Annotated[datetime | None, BeforeValidator(_moment)] = None
+    deploy_workflows: Names = ("self-hosted-deploy.yml",)
     rollback_workflow: str = Field("rollback.yml", pattern=r"^[\w.-]+\.ya?ml$")
     rollback_ref: str = Field("main", pattern=r"^\w[\w./-]*$")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,6 +10,8 @@ from sqlite3 import Connection
 from receiver import blast_words, gates
 from receiver.approvals import latest
 from receiver.delivery import DeliveryError
+from receiver.github.client import GitHub
+from receiver.github.preflight import Preflight
 from receiver.http import Http
 from receiver.maintenance import words_of
 from receiver.policy import Policy, Row, asked
@@ -19,12 +20,9 @@ from receiver.records import AlertInstance, Approval, Ask, Event, Incident, Step
 from receiver.settings import ReceiverSettings
 from receiver.store import approvals, incidents, messages, steps, windows
 from receiver.verify import Confirmer
-from target import roles, versions
+from receiver.way_back import RollbackTarget, WayBack
+from target import roles
 from target.engine import Container, EngineError
-from target.version_keeper import LedgerFile
-from target.versions import Release
-
-LEDGER = "versions.json"
 
 
 @dataclass(frozen=True)
@@ -63,32 +61,52 @@ def read_history(c: Connection, incident_id: int, now: datetime) -> History | No
     )
 
 
-@dataclass(frozen=True)
-class RollbackTarget:
-    """The release to go back to, or why there is none; and the one that runs."""
-
-    release: Release | None
-    running: Container | None
-    words: str
-
-
 class Lookout:
     """Puts together what the store, the Engine, Alertmanager and our own probes say."""
 
     def __init__(
-        self, settings: ReceiverSettings, policy: Policy, confirmer: Confirmer, http: Http
+        self,
+        settings: ReceiverSettings,
+        policy: Policy,
+        confirmer: Confirmer,
+        http: Http,
+        github: GitHub | None = None,
     ) -> None:
         self.settings = settings
         self.policy = policy
         self.confirmer = confirmer
+        self.way_back = WayBack(settings, confirmer, github)
+        self.preflight = (
+            Preflight(github, settings.deploy_workflows, settings.github_token_expires)
+            if github
+            else None
+        )
         self._http = http
 
     async def judge(
         self, step: Step, history: History, now: datetime
     ) -> tuple[gates.Facts, gates.Verdict]:
         """The verdict on a step: by every firing alert that asks for it; the most permitting one counts."""
-        judged = [(facts, gates.judge(facts)) for facts in await self.facts(step, history, now)]
+        judged = [await self._to_the_end(facts) for facts in await self.facts(step, history, now)]
         return min(judged, key=lambda one: gates.OUTCOMES.index(one[1].outcome))
+
+    async def _to_the_end(self, facts: gates.Facts) -> tuple[gates.Facts, gates.Verdict]:
+        """GitHub is asked last, and only about a rollback that nothing but a person's word holds."""
+        verdict = gates.judge(facts)
+        if facts.action != "rollback" or facts.switches.dry_run:
+            return facts, verdict
+        if verdict.gate == "known-good target" and facts.target.elsewhere:
+            facts = replace(facts, target=_as_fact(await self.way_back.find()))
+            verdict = gates.judge(facts)
+        may_go_on = verdict.outcome == "pass" or verdict.gate == "approved"
+        if may_go_on and self.preflight is not None:
+            facts = replace(facts, readiness=await self._readiness(self.preflight, facts.now))
+            verdict = gates.judge(facts)
+        return facts, verdict
+
+    async def _readiness(self, preflight: Preflight, now: datetime) -> gates.Readiness:
+        outcome, words = (await preflight.look(now)).gate()
+        return gates.Readiness(outcome, words)
 
     async def facts(self, step: Step, history: History, now: datetime) -> list[gates.Facts]:
         """The facts for a step, once for each row that asks for it; once where none does any more."""
@@ -128,9 +146,13 @@ class Lookout:
     ) -> tuple[gates.Facts, Ask]:
         """What is the same for every row; and what a person would be asked, should a row ask."""
         containers, engine_words = await self._containers()
-        target = RollbackTarget(None, None, "")
+        target = gates.Target(False, "")
         if step.action == "rollback":
-            target = await self.target(containers)
+            target = (
+                _as_fact(await self.way_back.remembered(containers))
+                if containers is not None
+                else gates.Target(False, engine_words, may_return=True)
+            )
         question = question_of(step, containers or (), self.settings)
         facts = gates.Facts(
             now=now,
@@ -151,7 +173,7 @@ class Lookout:
             budget=self._budget(history),
             in_flight=_in_flight(step, history.running),
             incurable="",
-            target=_as_fact(target),
+            target=target,
             destination=self._destination(step, containers, engine_words),
             maintenance=words_of(history.window),
             destination_may_return=step.action == "restart" and containers is None,
@@ -182,49 +204,6 @@ class Lookout:
             return self.asking(alerts)
         wanted, minio = (step.action, step.target), self.settings.minio_service
         return [a for a in firing if wanted in asked(self._row(a), a.labels, minio)]
-
-    async def target(self, containers: Sequence[Container] | None) -> RollbackTarget:
-        """The ledger's last known good release other than the one that runs."""
-        mine = roles.app_containers(containers, self.settings) if containers is not None else []
-        if not mine:
-            return RollbackTarget(
-                None, None, "no container of APP_SERVICE is there to be rolled back"
-            )
-        current = mine[0]
-        try:
-            file = LedgerFile(self.settings.state_dir / LEDGER)
-            ledger, problem = await asyncio.to_thread(file.read)
-        except OSError as error:
-            problem = f"the version ledger cannot be read: {error.strerror or error}"
-        if problem:
-            return RollbackTarget(None, current, problem)
-        service = current.service
-        good = versions.last_known_good(ledger, service, current.image_id)
-        if good is None:
-            return RollbackTarget(
-                None,
-                current,
-                f"the ledger knows no good version of {service} other than the running one",
-            )
-        here = versions.running(ledger, service)
-        if here and here.image_id == current.image_id and here.irreversible:
-            return RollbackTarget(
-                None,
-                current,
-                f"{here.title} is marked irreversible: an older version must not follow it",
-            )
-        return RollbackTarget(good, current, f"{good.title} was the last known good version")
-
-    async def condemn(self, service: str, image_id: str) -> str:
-        """A rollback left this image: never go back to it. What went wrong, in words; else empty."""
-        file = LedgerFile(self.settings.state_dir / LEDGER)
-        try:
-            await asyncio.to_thread(
-                file.update, lambda ledger: versions.condemn(ledger, service, image_id)
-            )
-        except OSError as error:
-            return f" (the ledger could not be marked: {error.strerror})"
-        return ""
 
     async def _incurable(self, step: Step, row: Row) -> str:
         """Uploads fail and requests err while the storage is away, whatever image runs."""
@@ -302,9 +281,14 @@ def containers_of(
 
 def _as_fact(found: RollbackTarget) -> gates.Target:
     release = found.release
-    if release is None:
-        return gates.Target(False, found.words)
-    return gates.Target(True, found.words, release.title, release.image_id)
+    return gates.Target(
+        found.known,
+        found.words,
+        release.title if release else found.commit[:7],
+        release.image_id if release else found.commit,
+        found.may_return,
+        found.elsewhere,
+    )
 
 
 def question_of(step: Step, containers: Sequence[Container], settings: ReceiverSettings) -> Ask:

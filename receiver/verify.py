@@ -13,7 +13,7 @@ from receiver.prometheus import rule_result
 from receiver.records import AlertInstance
 from receiver.settings import ReceiverSettings
 from target import roles
-from target.engine import Container, Engine, EngineError
+from target.engine import Container, Engine, EngineError, Image
 from target.probe import probe
 
 PROBE_SECONDS = 10.0
@@ -58,6 +58,10 @@ class Confirmer:
     async def containers(self) -> list[Container]:
         """Everything the Engine has. Raises EngineError."""
         return await asyncio.to_thread(self._engine.containers)
+
+    async def image(self, image_id: str) -> Image:
+        """A local image. Raises EngineError."""
+        return await asyncio.to_thread(self._engine.image, image_id)
 
     async def _probe(self, url: str, expected_body: str = "") -> Confirmation:
         result = await probe(url, PROBE_SECONDS, expected_body=expected_body)

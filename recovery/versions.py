@@ -71,7 +71,7 @@ def _table(releases: tuple[Release, ...]) -> Table:
             release.image_id.removeprefix("sha256:")[:12],
             f"{release.since:%Y-%m-%d %H:%M}",
             until,
-            release.verdict,
+            release.verdict + (", irreversible" if release.irreversible else ""),
         )
         table.add_row(*(Text(inputs.printable(cell)) for cell in cells))
     return table

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 
 from receiver.delivery import DeliveryError
+from receiver.github.preflight import Finding as Looked
+from receiver.github.preflight import Preflight
 from receiver.http import Http
 from receiver.service import build_github
 from sermon_monitor.finding import Finding
@@ -69,25 +72,23 @@ def _numbers(expression: str) -> list[float]:
 
 
 async def rollback(http: Http, settings: Settings) -> list[Finding]:
-    """Whether a dispatch would be taken, known before the night: token, workflow, runner."""
+    """Whether a dispatch would be taken, known before the night: token, workflow, runner, what is under way."""
     github = build_github(settings, http)
     if github is None:
         mend = "set GITHUB_TOKEN and GITHUB_REPO"
         return [Finding("note", "GitHub", "not configured: no rollback is dispatched", mend)]
-    what = f"{settings.github_repo}: {settings.rollback_workflow}"
-    try:
-        state, online = await github.workflow_state(), await github.runner_online()
-    except DeliveryError as error:
-        return [
-            Finding("problem", "GitHub", f"{what}: {error}", "mend GITHUB_TOKEN or GITHUB_REPO")
-        ]
-    if state != "active":
-        mend = "enable it on GitHub, under Actions"
-        return [Finding("problem", "GitHub", f"{what} is {state}", mend)]
-    found = [Finding("ok", "GitHub", f"{what} is active")]
-    if online is False:
-        mend = "start the runner on the machine of the deployment"
-        found.append(Finding("problem", "runner", "no self-hosted runner is online", mend))
-    if online is None:
-        found.append(Finding("note", "runner", "the token may not ask whether one is online"))
-    return found
+    now = datetime.now(UTC)
+    preflight = Preflight(github, settings.deploy_workflows, settings.github_token_expires)
+    readiness = await preflight.look(now)
+    short = readiness.shortcomings(now)
+    return [_told(one, short=one in short, repo=settings.github_repo) for one in readiness.findings]
+
+
+def _told(one: Looked, *, short: bool, repo: str | None) -> Finding:
+    if short:
+        return Finding("problem", one.about, f"{repo}: {one.words}", one.mend)
+    if one.outcome in ("untold", "busy"):
+        return Finding("note", one.about, one.words, one.mend)
+    return Finding(
+        "ok", one.about, f"{repo}: {one.words}" if one.about == "workflow" else one.words
+    )

@@ -22,6 +22,7 @@ from sermon_monitor import maintenance, secrets, serve, shown, store_file
 from sermon_monitor.approvals import approvals_command, approve_command, deny_command
 from sermon_monitor.audit import audit_command
 from sermon_monitor.by_hand import discard_command, note_command, retry_command
+from sermon_monitor.mark import mark_command
 from sermon_monitor.settings import Settings, without_effect
 from sermon_monitor.status import status_command
 from sermon_monitor.terminal import by_option, fail, person, settings_of
@@ -312,7 +313,14 @@ def _or_fail(work: Any, settings: Settings) -> Any:
         fail(error.problems, 2)
 
 
-for command in (audit_command, note_command, retry_command, discard_command, status_command):
+for command in (
+    audit_command,
+    mark_command,
+    note_command,
+    retry_command,
+    discard_command,
+    status_command,
+):
     main.add_command(command)
 for command in (approvals_command, approve_command, deny_command):
     main.add_command(command)

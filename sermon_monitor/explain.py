@@ -15,7 +15,7 @@ from receiver.http import Http, open_session
 from receiver.intake import Intake, accept
 from receiver.policy import Decision, Policy, load_policy
 from receiver.records import Step
-from receiver.service import policy_path
+from receiver.service import build_github, policy_path
 from receiver.situation import Lookout, read_history
 from receiver.store import incidents, steps
 from receiver.verify import Confirmer
@@ -89,7 +89,8 @@ async def _lookout(settings: Settings, policy: Policy) -> AsyncIterator[Lookout]
     async with open_session() as calls:
         http = Http(calls)
         try:
-            yield Lookout(settings, policy, Confirmer(settings, engine, http), http)
+            github = build_github(settings, http)
+            yield Lookout(settings, policy, Confirmer(settings, engine, http), http, github)
         finally:
             engine.close()
 

@@ -17,8 +17,8 @@ from prometheus_client import CollectorRegistry
 from exporter.app import Exporter
 from receiver.clock import SystemClock
 from receiver.service import Receiver
-from receiver.situation import LEDGER
 from receiver.store.database import StoreError
+from receiver.way_back import LEDGER
 from sermon_monitor.settings import Settings
 from target import roles
 from target.discovery import Discovery

@@ -19,11 +19,11 @@ from receiver.http import Http, open_session
 from receiver.maintenance import words_of
 from receiver.records import AlertInstance, Incident, Message, Step, Window
 from receiver.settings import ReceiverSettings
-from receiver.situation import LEDGER
 from receiver.store import heartbeats, incidents, messages, steps, windows
 from receiver.store.database import StoreError
 from receiver.verify import Confirmer
 from receiver.watchdog import FINGERPRINT
+from receiver.way_back import LEDGER
 from sermon_monitor import shown, store_file
 from sermon_monitor.finding import Finding
 from sermon_monitor.settings import Settings

@@ -27,6 +27,8 @@ COMPOSE_SERVICE = "com.docker.compose.service"
 COMPOSE_PROJECT = "com.docker.compose.project"
 REVISION = "org.opencontainers.image.revision"
 VERSION = "org.opencontainers.image.version"
+IRREVERSIBLE = "org.sermon-monitor.irreversible"
+"""``true`` on an image: an older version cannot read what it writes, so none follows it by itself."""
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 HEALTH = ("starting", "healthy", "unhealthy")
 """The Engine's ``none``, or no word at all, means that there is no health check."""
@@ -84,6 +86,7 @@ class Image:
     digests: tuple[str, ...]
     revision: str
     version: str
+    irreversible: bool = False
 
 
 class Engine:
@@ -328,6 +331,7 @@ def _image(raw: Mapping[str, Any]) -> Image:
             digests=tuple(raw.get("RepoDigests") or ()),
             revision=str(labels.get(REVISION, "")),
             version=str(labels.get(VERSION, "")),
+            irreversible=str(labels.get(IRREVERSIBLE, "")).lower() in ("true", "1", "yes"),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise EngineError(

@@ -36,6 +36,8 @@ class Facts:
     tag: str = ""
     revision: str = ""
     version: str = ""
+    irreversible: bool = False
+    """By its image's label."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def facts_of(image: str, local: Image) -> Facts:
         tag=tag,
         revision=local.revision,
         version=local.version,
+        irreversible=local.irreversible,
     )
 
 
@@ -145,8 +148,15 @@ def observe(ledger: Ledger, service: str, facts: Facts, now: AwareDatetime) -> L
         revision=facts.revision,
         version=facts.version,
         since=now,
+        irreversible=_irreversible(ledger, service, facts),
     )
     return _bounded(replace(ledger, releases=(*ledger.releases, opened)))
+
+
+def _irreversible(ledger: Ledger, service: str, facts: Facts) -> bool:
+    """What a person has marked is on the image, and holds against its label when the image comes back."""
+    before = (r for r in _newest(ledger, service) if r.image_id == facts.image_id)
+    return next((release.irreversible for release in before), facts.irreversible)
 
 
 def judge(
@@ -177,6 +187,75 @@ def condemn(ledger: Ledger, service: str, image_id: str) -> Ledger:
     if release is None or release.verdict == "bad":
         return ledger
     return _put(ledger, release, replace(release, verdict="bad", good_since=None))
+
+
+def mark(
+    ledger: Ledger,
+    service: str,
+    image_id: str,
+    *,
+    verdict: Verdict | None = None,
+    irreversible: bool | None = None,
+) -> Ledger:
+    """What a person knows of an image that ran as ``service``: every release of it says so from now on."""
+
+    def marked(release: Release) -> Release:
+        if release.service != service or release.image_id != image_id:
+            return release
+        told = release if verdict is None else replace(release, verdict=verdict, good_since=None)
+        return told if irreversible is None else replace(told, irreversible=irreversible)
+
+    return replace(ledger, releases=tuple(marked(release) for release in ledger.releases))
+
+
+def matching(ledger: Ledger, service: str, wanted: str) -> tuple[Release, ...]:
+    """The newest release of each image of ``service`` that ``wanted`` names: its version, tag, image,
+    digest, or the beginning of its commit or image id (7 digits and more)."""
+    found: dict[str, Release] = {}
+    for release in _newest(ledger, service):
+        beginnings = (release.revision.lower(), release.image_id.removeprefix("sha256:"))
+        short = wanted.lower().removeprefix("sha256:")
+        if wanted in (
+            release.version,
+            release.tag,
+            release.image,
+            release.digest,
+            release.title,
+        ) or _is_beginning(short, beginnings):
+            found.setdefault(release.image_id, release)
+    return tuple(found.values())
+
+
+def _is_beginning(short: str, whole: tuple[str, ...]) -> bool:
+    return bool(re.fullmatch(r"[0-9a-f]{7,64}", short)) and any(w.startswith(short) for w in whole)
+
+
+def irreversible_since(
+    ledger: Ledger, service: str, image_id: str, commit: str = ""
+) -> Release | None:
+    """The newest irreversible release that has run since the last release of the image ``image_id``, or
+    of ``commit``; since ever where neither ran. That one itself may be irreversible: it reads its own data."""
+    for release in _newest(ledger, service):
+        if release.image_id == image_id or same_commit(release.revision, commit):
+            return None
+        if release.irreversible:
+            return release
+    return None
+
+
+def bad_revisions(ledger: Ledger, service: str) -> tuple[str, ...]:
+    """The commits whose latest verdict is bad."""
+    decided: dict[str, Verdict] = {}
+    for release in _newest(ledger, service):
+        if release.revision and release.verdict != "unknown":
+            decided.setdefault(release.revision, release.verdict)
+    return tuple(revision for revision, verdict in decided.items() if verdict == "bad")
+
+
+def same_commit(one: str, other: str) -> bool:
+    """Whether two commits are the same, either of them perhaps shortened to 7 digits and more."""
+    one, other = sorted((one.lower(), other.lower()), key=len)
+    return len(one) >= 7 and other.startswith(one)
 
 
 def known_good(ledger: Ledger, service: str) -> tuple[Release, ...]:

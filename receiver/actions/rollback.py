@@ -15,16 +15,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from receiver.actions import Progress
-from receiver.actions.github import GitHub, Run
 from receiver.delivery import DeliveryError
 from receiver.gates import Confirmation
+from receiver.github.answers import Run
+from receiver.github.client import GitHub
 from receiver.policy import Timing
 from receiver.records import Step
 from receiver.situation import History, Lookout
+from receiver.way_back import RollbackTarget
 from target import roles
-from target.engine import EngineError
+from target.engine import Container, EngineError
 from target.times import parse_rfc3339
-from target.versions import known_good_reference
+from target.versions import known_good_reference, same_commit
 
 _WAITING = {"queued", "requested", "pending", "waiting"}
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
@@ -47,33 +49,26 @@ class Rollback:
         self, step: Step, history: History, now: datetime
     ) -> tuple[str, dict[str, Any]]:
         """Fix the target and the correlation id: after this they never change. Raises EngineError."""
-        found = await self._lookout.target(await self._lookout.confirmer.containers())
-        if found.release is None or found.running is None:
+        found = await self._lookout.way_back.find()
+        if not found.known or found.running is None:
             raise EngineError(found.words)
-        release, expires = found.release, now + self._timing.queue_deadline
+        goal, expires = _goal(found), now + self._timing.queue_deadline
         correlation = f"sm-{step.incident_id}-{uuid.uuid4().hex[:12]}"
         inputs = {
             "rollback_type": "previous_version",
-            "target_commit": release.revision if _COMMIT.fullmatch(release.revision) else "",
+            "target_commit": goal["revision"] if _COMMIT.fullmatch(goal["revision"]) else "",
             "reason": f"{step.alert}: incident {step.incident_id} of {history.incident.service}",
             "force_rollback": "true",  # the gate "confirmed" has passed: we have seen it broken ourselves
             "correlation_id": correlation,
             "expires_at": _text(expires),
-            # An image that no registry gave a digest is named by the local tag that keeps it here.
-            "target_image": release.digest
-            or known_good_reference(release.service, release.image_id),
+            "target_image": goal["image"],
         }
         return "waiting", {
             "inputs": inputs,
             "correlation_id": correlation,
             "expires_at": _text(expires),
-            "target": {
-                "image_id": release.image_id,
-                "title": release.title,
-                "revision": release.revision,
-                "digest": release.digest,
-            },
-            "service": release.service,
+            "target": goal,
+            "service": found.running.service,
             "from_image_id": found.running.image_id,
         }
 
@@ -247,7 +242,7 @@ class Rollback:
             well_since = parse_rfc3339(step.detail.get("well_since") or _text(now))
             if now - well_since >= self._timing.verify_for:
                 verdict = f"{title} runs again: its version and its health are verified"
-                trouble = await self._lookout.condemn(
+                trouble = await self._lookout.way_back.condemn(
                     step.detail["service"], step.detail["from_image_id"]
                 )
                 return Progress(
@@ -292,12 +287,44 @@ class Rollback:
         current, wanted = mine[0], step.detail["target"]["image_id"]
         if not current.running:
             return Confirmation(True, f"{current.name} is {current.state}")
+        if not wanted:
+            return await self._commit(current, step.detail["target"]["revision"])
         if current.image_id != wanted:
             return Confirmation(
                 True,
                 f"{current.name} runs {current.image} ({current.image_id[7:19]}), meant was {wanted[7:19]}",
             )
         return Confirmation(False, f"{current.name} runs the image meant")
+
+    async def _commit(self, current: Container, wanted: str) -> Confirmation:
+        """Where only the commit was known beforehand, the image says by its label that it is of that one."""
+        try:
+            says = (await self._lookout.confirmer.image(current.image_id)).revision
+        except EngineError as error:
+            return Confirmation(None, str(error))
+        if same_commit(says, wanted):
+            return Confirmation(False, f"{current.name} runs commit {wanted[:7]}")
+        of = f"of commit {says[:7]}" if says else "that does not say its commit"
+        return Confirmation(
+            True, f"{current.name} runs {current.image} {of}, meant was {wanted[:7]}"
+        )
+
+
+def _goal(found: RollbackTarget) -> dict[str, str]:
+    """What is remembered of the target; ``image`` is what the workflow is told to bring."""
+    release = found.release
+    if release is None:
+        commit = found.commit
+        return {"image_id": "", "title": commit[:7], "revision": commit, "digest": "", "image": ""}
+    # An image that no registry gave a digest is named by the local tag that keeps it here.
+    kept = known_good_reference(release.service, release.image_id)
+    return {
+        "image_id": release.image_id,
+        "title": release.title,
+        "revision": release.revision,
+        "digest": release.digest,
+        "image": release.digest or kept,
+    }
 
 
 def _failed(step: Step, words: str) -> Progress:

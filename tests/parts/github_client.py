@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from pytest_aiohttp import AiohttpServer
 
-from receiver.actions.github import GitHub
+from receiver.github.client import GitHub
 from receiver.http import Http
 from tests.parts.outgoing import Handler, Time, server
 from tests.standins.github import GitHub as StandIn

@@ -10,12 +10,13 @@ import pytest
 from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 
-from receiver.actions.github import API_VERSIONS, Dispatched
+from receiver.github.answers import Dispatched
+from receiver.github.api import API_VERSIONS
 from receiver.http import Http, open_session
 from tests.parts.github_client import INPUTS, NOW, OTHER, WORKFLOW, at, github
 from tests.parts.outgoing import Time, refusal
 from tests.standins.github import GitHub as StandIn
-from tests.standins.github import Script
+from tests.standins.github import Runner, Script
 
 
 @pytest.fixture
@@ -132,13 +133,61 @@ async def test_the_state_of_the_workflow_and_the_runner(http: Http, standin: Sta
     assert await hub.workflow_state() == "active"
     standin.set_workflow("rollback.yml", "disabled_manually")
     assert await hub.workflow_state() == "disabled_manually"
-    assert await hub.runner_online() is True
+    (runner,) = await hub.runners() or ()
+    assert runner.online
+    assert runner.has(frozenset({"self-hosted"}))
     standin.set_runner(online=False)
-    assert await hub.runner_online() is False
+    assert [one.online for one in await hub.runners() or ()] == [False]
     standin.runners.clear()
-    assert await hub.runner_online() is None
+    assert await hub.runners() == ()
     del standin.permissions["administration"]
-    assert await hub.runner_online() is None
+    assert await hub.runners() is None
+
+
+async def test_runners_are_paged(http: Http, standin: StandIn) -> None:
+    standin.runners += [Runner(n, f"pi-{n}", ()) for n in range(2, 151)]
+    assert len(await github(http, standin).runners() or ()) == 150
+
+
+async def test_the_workflows_file_at_the_ref(http: Http, standin: StandIn) -> None:
+    hub = github(http, standin)
+    for _ in range(2):
+        assert await hub.workflow_text() == WORKFLOW.read_text()
+    assert [seen.status for seen in standin.requests] == [200, 304]
+    assert (await refusal(github(http, standin, ref="gone").workflow_text())).code == 404
+    del standin.permissions["contents"]
+    assert await hub.workflow_text() is None
+
+
+async def test_what_was_deployed(http: Http, standin: StandIn) -> None:
+    hub = github(http, standin)
+    assert await hub.deployments("production") == ()
+    for sha in ("a" * 40, "b" * 40):
+        standin.add_deployment(sha)
+    standin.add_deployment("c" * 40, environment="preview")
+    found = await hub.deployments("production") or ()
+    assert [one.sha[0] for one in found] == ["b", "a"]
+    states = await hub.deployment_statuses(found[0].id)
+    assert [one.state for one in states] == ["success", "in_progress"]
+    assert len(await hub.deployments("production", newest=1) or ()) == 1
+    del standin.permissions["deployments"]
+    assert await hub.deployments("production") is None
+
+
+async def test_what_is_under_way(http: Http, standin: StandIn) -> None:
+    hub = github(http, standin)
+    for status in ("completed", "waiting", "in_progress"):
+        standin.add_run("rollback.yml", status)
+    found = await hub.unfinished_runs("rollback.yml")
+    assert [run.status for run in found] == ["in_progress", "waiting"]
+    assert await hub.unfinished_runs("deploy.yml") == ()
+
+
+async def test_a_rate_limit_is_never_taken_for_a_missing_permission(
+    http: Http, standin: StandIn
+) -> None:
+    standin.limit_secondary(1)
+    assert (await refusal(github(http, standin).runners())).retry_after == 1
 
 
 async def test_a_repository_that_moved_is_read_but_not_changed(

@@ -170,7 +170,9 @@ async def test_success_in_broken_json_leaves_doubt(
         hub.run(1),
         hub.workflow_state(),
         hub.find_run("sm-1-aa", NOW),
-        hub.runner_online(),
+        hub.runners(),
+        hub.workflow_state(),
+        hub.unfinished_runs("rollback.yml"),
     ):
         error = await refusal(call)
         assert (error.permanent, error.ambiguous) == (False, False)
@@ -197,7 +199,7 @@ async def test_no_text_ever_holds_the_token(http: Http, aiohttp_server: AiohttpS
                     texts.append(repr(await call))
                 except DeliveryError as error:
                     texts += everything(error)
-            texts.append(repr(vars(hub)))
+            texts += [repr(vars(hub)), repr(vars(hub._api))]
     texts.append(repr(logs))
     assert len(texts) > 60
     assert not [text for text in texts if TOKEN in text]

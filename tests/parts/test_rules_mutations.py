@@ -47,6 +47,8 @@ MUTATIONS = [
     ("an exporter that is gone", '\n            and on (job) up{job="sermon-uploader"} == 1', ""),
     ("no backup has ever", "max by (job) (last_over_time(sermon_uploader_backup_age_seconds{job=\"sermon-uploader\"}[7d]))", 'max by (job) (up{job="sermon-uploader"})'),
     ("OutboxStuck", "oldest_seconds{job=\"sermon-uploader\"} > 600", "oldest_seconds{job=\"sermon-uploader\"} >= 600"),
+    ("RollbackNotReady", "rollback_ready{job=\"sermon-uploader\"} == 0\n        for: 15m", "rollback_ready{job=\"sermon-uploader\"} == 0\n        for: 10m"),
+    ("RollbackNotReady", "rollback_ready{job=\"sermon-uploader\"} == 0", "rollback_ready == 0"),
     ("who has no health check", 'status="unhealthy"', 'status!="healthy"'),
     ("who has no health check", "for: 2m\n        labels:\n          severity: warning\n          category: container", "for: 1m\n        labels:\n          severity: warning\n          category: container"),
     ("ContainerOOMKilled, one", '\n          and on (job, instance) last_over_time(up{job="sermon-uploader"}[1d] offset 30m)', ""),

@@ -23,7 +23,12 @@ from tests.standins.server import StandIn
 REPOSITORY = "White-Plains-Gospel-Chapel/sermon-uploader"
 TOKEN = "github_pat_standin0000000000"
 SHA = "693fec9b1f6e2d3c4a5968778695a4b3c2d1e0f9"
-PERMISSIONS = {"actions": "write", "administration": "read", "deployments": "read"}
+PERMISSIONS = {
+    "actions": "write",
+    "administration": "read",
+    "contents": "read",
+    "deployments": "read",
+}
 
 __all__ = ["Deployment", "Dispatch", "GitHub", "Real", "Run", "Runner", "Script"]
 
@@ -62,6 +67,10 @@ class GitHub(StandIn):
         self.workflows = {w.file: w for w in map(read_workflow, itertools.count(9001), workflows)}
         labels = sorted({label for one in self.workflows.values() for label in one.labels})
         self.runners = [Runner(1, "pi", ("self-hosted", *labels))]
+        self.files: dict[tuple[str, str], str] = {}
+        """(ref, path) of a file that differs there from the default branch's."""
+        self.token_expires = ""
+        """``2026-10-07 19:07:53 UTC``: what each answer says of the token; empty for none."""
         self.runs: list[Run] = []
         self.dispatches: list[Dispatch] = []
         self.deployments: list[Deployment] = []
@@ -116,9 +125,10 @@ class GitHub(StandIn):
         states: Iterable[str] = ("in_progress", "success"),
         environment: str = "production",
         ref: str = "main",
+        seconds_ago: float = 0.0,
     ) -> Deployment:
         """One more deployment, newest of all, with these statuses from oldest to newest."""
-        now = self.clock()
+        now = self.clock() - seconds_ago
         statuses = [(state, now) for state in states]
         number = 700_000 + len(self.deployments)
         self.deployments.append(Deployment(number, sha, ref, environment, now, statuses))
@@ -132,8 +142,10 @@ class GitHub(StandIn):
         *,
         times: int = 1,
         method: str | None = None,
+        part: str = "",
     ) -> None:
-        """Answer the next ``times`` requests (of ``method``) with this, without doing anything."""
+        """Answer the next ``times`` requests (of ``method``, with ``part`` in their path) with this,
+        without doing anything."""
 
         def answer() -> web.Response:
             page = isinstance(body, str)
@@ -141,12 +153,40 @@ class GitHub(StandIn):
             kind = "text/html" if page else "application/json"
             return web.Response(status=status, text=text, content_type=kind, headers=headers)
 
-        self._fail_next(answer, times, method)
+        self._fail_next(answer, times, method, part)
 
-    def limit_secondary(self, retry_after: int = 60, *, status: int = 403, times: int = 1) -> None:
+    def limit_secondary(
+        self,
+        retry_after: int = 60,
+        *,
+        status: int = 403,
+        times: int = 1,
+        method: str | None = None,
+    ) -> None:
         """GitHub's secondary rate limit: 403 or 429 with ``retry-after`` in seconds."""
         words = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-        self.fail_next(status, {"Retry-After": str(retry_after)}, {"message": words}, times=times)
+        headers = {"Retry-After": str(retry_after)}
+        self.fail_next(status, headers, {"message": words}, times=times, method=method)
+
+    def add_run(self, file: str, status: str, *, seconds_ago: float = 0.0) -> Run:
+        """A run that somebody else has begun and that only ``advance`` moves."""
+        number, now = next(self._numbers), self.clock() - seconds_ago
+        run = Run(
+            id=16_000_000_000 + number,
+            number=number,
+            workflow=self.workflows[file],
+            ref="main",
+            sha=SHA,
+            inputs={},
+            title="by hand",
+            plan=Script(by_hand=True),
+            created_at=now,
+            updated_at=now,
+            status=status,
+            history=[status],
+        )
+        self.runs.append(run)
+        return run
 
     def run(self, run_id: int) -> Run | None:
         return next((run for run in self.runs if run.id == run_id), None)

@@ -6,6 +6,7 @@ Sources: docs.github.com, REST "Actions" (workflows, runs, jobs, self-hosted run
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,7 @@ class Routes:
             ("POST", f"{runs}/{{run}}/cancel", self._cancel),
             ("POST", f"{runs}/{{run}}/force-cancel", self._cancel),
             ("GET", f"{_REPO}/actions/runners", self._runners),
+            ("GET", f"{_REPO}/contents/{{path:.+}}", self._contents),
             ("GET", f"{_REPO}/deployments", self._deployments),
             ("GET", f"{_REPO}/deployments/{{deployment}}/statuses", self._statuses),
             ("*", "/{path:.*}", self._nothing),
@@ -77,6 +79,10 @@ class Routes:
                 self._used += 1
             answer.headers.update(self._rate_headers())
             answer.headers["X-GitHub-Api-Version-Selected"] = _version(request)
+            if self._github.token_expires and answer.status != 401:
+                answer.headers["GitHub-Authentication-Token-Expiration"] = (
+                    self._github.token_expires
+                )
             return answer
 
         return guarded
@@ -225,6 +231,26 @@ class Routes:
         self._require("administration", "read")
         runners = [runner.as_json() for runner in self._github.runners]
         return web.json_response({"total_count": len(runners), "runners": page(request, runners)})
+
+    async def _contents(self, request: web.Request) -> web.Response:
+        """A file: whole with the raw media type, else as base64 in JSON. REST "Get repository content"."""
+        self._require("contents", "read")
+        path = request.match_info["path"]
+        ref = request.query.get("ref") or next(iter(self._github.refs))
+        if ref not in self._github.refs:
+            raise ApiError(404, f"No commit found for the ref {ref}")
+        text = self._github.files.get((ref, path))
+        if text is None:
+            name = path.removeprefix(".github/workflows/")
+            workflow = self._github.workflows.get(name)
+            if workflow is None or name == path:
+                raise ApiError(404, "Not Found")
+            text = workflow.path.read_text(encoding="utf-8")
+        if "raw" in request.headers.get("Accept", ""):
+            return web.Response(text=text, content_type="application/vnd.github.raw+json")
+        encoded = base64.encodebytes(text.encode()).decode()
+        shown = {"type": "file", "encoding": "base64", "path": path, "content": encoded}
+        return web.json_response(shown)
 
     async def _deployments(self, request: web.Request) -> web.Response:
         self._require("deployments", "read")

@@ -37,15 +37,18 @@ class Seen:
 
 @dataclass
 class _Trouble:
-    """Something that happens to the next ``times`` requests, of ``method`` only when that is set."""
+    """Something that happens to the next ``times`` requests, of ``method`` and with ``part`` in their path
+    only when these are set."""
 
     times: int
     method: str | None
     answer: Callable[[], web.Response] | None = None
     stall_seconds: float = 0.0
+    part: str = ""
 
-    def applies(self, method: str) -> bool:
-        return self.times > 0 and self.method in (None, method)
+    def applies(self, request: web.Request) -> bool:
+        right = self.method in (None, request.method) and self.part in request.path
+        return self.times > 0 and right
 
 
 class StandIn:
@@ -190,17 +193,17 @@ class StandIn:
             await asyncio.to_thread(hook, *args)
 
     def _fail_next(
-        self, answer: Callable[[], web.Response], times: int, method: str | None
+        self, answer: Callable[[], web.Response], times: int, method: str | None, part: str = ""
     ) -> None:
-        self._failures.append(_Trouble(times, method, answer=answer))
+        self._failures.append(_Trouble(times, method, answer=answer, part=part))
 
     @web.middleware
     async def _scripted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        lost = _take(self._losses, request.method)
-        stalled = _take(self._stalls, request.method)
+        lost = _take(self._losses, request)
+        stalled = _take(self._stalls, request)
         if stalled:
             await self._pause(stalled.stall_seconds)
-        failed = _take(self._failures, request.method)
+        failed = _take(self._failures, request)
         status = 0
         try:
             answer = failed.answer() if failed and failed.answer else await handler(request)
@@ -229,10 +232,10 @@ class StandIn:
         self.changed()
 
 
-def _take(queue: deque[_Trouble], method: str) -> _Trouble | None:
+def _take(queue: deque[_Trouble], request: web.Request) -> _Trouble | None:
     """The first trouble that applies, counted down; spent ones are dropped."""
     for trouble in queue:
-        if trouble.applies(method):
+        if trouble.applies(request):
             trouble.times -= 1
             if trouble.times == 0:
                 queue.remove(trouble)

@@ -54,7 +54,7 @@ TABLE = {
     ("DockerDaemonDown", ""): Wanted("critical", "now", True, "none", ("person @0s",)),
     **{
         (name, ""): Wanted("warning", "grouped", False, "none")
-        for name in ("DiskSpaceRunningOut", "PossibleMemoryLeak", "ContainerUnhealthy", "ContainerOOMKilled", "MinIOConnectionFailures", "BackupTooOld")
+        for name in ("DiskSpaceRunningOut", "PossibleMemoryLeak", "ContainerUnhealthy", "ContainerOOMKilled", "MinIOConnectionFailures", "BackupTooOld", "RollbackNotReady")
     },
     **{
         (name, ""): Wanted("critical", "now", True, "none", ("person @0s",))

@@ -14,6 +14,7 @@ from receiver.gates import (
     Budget,
     Confirmation,
     Facts,
+    Readiness,
     Switches,
     Target,
     judge,
@@ -148,7 +149,25 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "refuse",
         "the ledger knows none",
     ),
+    (
+        "known-good target",
+        {"target": Target(False, "the Engine does not answer", may_return=True)},
+        "wait",
+        "does not answer",
+    ),
     ("destination", {"destination": "no token"}, "refuse", "no token"),
+    (
+        "ready to be carried out",
+        {"readiness": Readiness("refuse", "rollback.yml is disabled_manually")},
+        "refuse",
+        "disabled_manually",
+    ),
+    (
+        "ready to be carried out",
+        {"readiness": Readiness("wait", "run 7 of deploy.yml is in progress")},
+        "wait",
+        "run 7",
+    ),
     ("not dry", {"switches": replace(ON, dry_run=True)}, "refuse", "only told, not done"),
 ]
 
@@ -174,6 +193,8 @@ def test_each_gate_holds_with_its_reason(
         },
         {"action": "restart", "switches": replace(ON, auto_rollback_enabled=False)},
         {"action": "restart", "target": Target(False, "")},
+        {"action": "restart", "readiness": Readiness("refuse", "")},
+        {"readiness": Readiness("pass", "the token may not ask for runners")},
         {
             "action": "restart",
             "budget": replace(FREE, rollbacks_of_incident=1, restarts_last_hour=2),
