@@ -30,12 +30,7 @@ from receiver.store.database import Database, StoreError
 from target.engine import EngineError
 
 log = structlog.get_logger("worker")
-_NEEDS_A_PERSON = (
-    "cool-down and budget",
-    "known-good target",
-    "destination",
-    "ready to be carried out",
-)
+_NEEDS_A_PERSON = ("cool-down and budget", "known-good target", "destination", "ready to be carried out")  # fmt: skip
 """A refusal by one of these, with no other step to come, means that nothing more is done by itself.
 
 A switch that is off was meant to be.
