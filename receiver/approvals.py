@@ -13,7 +13,7 @@ from sqlite3 import Connection
 from typing import Literal
 
 from receiver.approval_words import expired_words, title, undecidable
-from receiver.records import Approval, Ask, Step
+from receiver.records import Approval, Ask, Ring, Step
 from receiver.store import approvals, messages
 
 HOLDS = timedelta(minutes=10)
@@ -60,7 +60,7 @@ def put(
     if made is not None:
         messages.touch_cards(c, step.incident_id, now)
         if what.rings:
-            messages.add_call(c, step.incident_id, notifier, now)
+            messages.add_call(c, step.incident_id, notifier, Ring.MENTION, now)
     return made
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
-
-import jinja2
+from typing import Literal
 
 from receiver.markdown import clean, plain, safe_url, utf16_len
+from receiver.words import load, one_line
 
 SEVERITY_ORDER = ("critical", "warning", "info")
 CALL_FIELD = "Call"
@@ -104,22 +103,7 @@ class Card:
     """One line that says it all, for a telephone's lock screen."""
 
 
-def stamp(moment: datetime | None, style: str) -> str:
-    """``<t:…>``: a moment that each reader sees in the own time zone; "" for None."""
-    return f"<t:{int(moment.timestamp())}:{style}>" if moment else ""
-
-
-def _words() -> Any:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("receiver", "templates"),
-        autoescape=False,  # noqa: S701 - Discord's markdown, not HTML; clean() is its escape
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["stamp"] = stamp
-    return environment.get_template("card.j2").module
-
-
-_WORDS = _words()
+_WORDS = load("card.j2")
 
 
 def _safe_alert(alert: AlertLine, limit: int) -> AlertLine:
@@ -174,8 +158,8 @@ def _alerts(view: IncidentView, limit: int) -> str:
     ordered = sorted(view.alerts, key=_by_weight)
     return _fit(
         len(ordered),
-        lambda index, size: _line(_WORDS.alert(_safe_alert(ordered[index], size))),
-        lambda count: _line(_WORDS.more_alerts(count)),
+        lambda index, size: one_line(_WORDS.alert(_safe_alert(ordered[index], size))),
+        lambda count: one_line(_WORDS.more_alerts(count)),
         limit,
         max(view.truncated, 0),
     )
@@ -187,8 +171,8 @@ def _steps(steps: Sequence[StepLine], *, coming: bool, limit: int) -> str:
     word = _WORDS.coming if coming else _WORDS.step
     text = _fit(
         len(near),
-        lambda index, size: _line(word(_safe_step(near[index], size))),
-        lambda count: _line(_WORDS.more_steps(count, coming)),
+        lambda index, size: one_line(word(_safe_step(near[index], size))),
+        lambda count: one_line(_WORDS.more_steps(count, coming)),
         limit,
         0,
     )
@@ -202,14 +186,9 @@ def _notes(notes: Sequence[NoteLine], limit: int) -> str:
     def line(index: int, size: int) -> str:
         one = near[index]
         safe = replace(one, who=clean(one.who, 60), words=clean(one.words, size))
-        return _line(_WORDS.note(safe))
+        return one_line(_WORDS.note(safe))
 
-    return _fit(len(near), line, lambda count: _line(_WORDS.more_steps(count, False)), limit, 0)
-
-
-def _line(text: str) -> str:
-    """A macro's output as one line."""
-    return " ".join(str(text).split())
+    return _fit(len(near), line, lambda count: one_line(_WORDS.more_steps(count, False)), limit, 0)
 
 
 def compose(view: IncidentView) -> Card:
@@ -233,21 +212,21 @@ def compose(view: IncidentView) -> Card:
         verdict=clean(view.verdict, 480),
     )
     running = any(step.state == "running" for step in view.steps)
-    title = _line(_WORDS.title(safe, lead))
+    title = one_line(_WORDS.title(safe, lead))
     return Card(
         title=title,
-        description=_line(_WORDS.description(safe, about, running, bool(view.coming))),
+        description=one_line(_WORDS.description(safe, about, running, bool(view.coming))),
         fields=tuple((name, value) for name, value in _fields(view, safe) if value),
-        footer=_line(_WORDS.footer(safe, plain(view.service, 60).replace("@", "@\u200b"))),
-        call=_line(_WORDS.lock_screen(safe, title)),
+        footer=one_line(_WORDS.footer(safe, plain(view.service, 60).replace("@", "@\u200b"))),
+        call=one_line(_WORDS.lock_screen(safe, title)),
     )
 
 
 def _fields(view: IncidentView, safe: IncidentView) -> Iterator[tuple[str, str]]:
-    yield _line(_WORDS.since_name()), _line(_WORDS.since(safe))
-    yield _line(_WORDS.wrong_name(safe)), _alerts(view, 1000)
-    yield _line(_WORDS.done_name()), _steps(view.steps, coming=False, limit=1000)
-    yield _line(_WORDS.coming_name()), _steps(view.coming, coming=True, limit=700)
-    yield CALL_FIELD, _line(_WORDS.call(safe)) if view.person_called else ""
-    yield _line(_WORDS.verdict_name(safe)), safe.verdict
-    yield _line(_WORDS.notes_name()), _notes(view.notes, 400)
+    yield one_line(_WORDS.since_name()), one_line(_WORDS.since(safe))
+    yield one_line(_WORDS.wrong_name(safe)), _alerts(view, 1000)
+    yield one_line(_WORDS.done_name()), _steps(view.steps, coming=False, limit=1000)
+    yield one_line(_WORDS.coming_name()), _steps(view.coming, coming=True, limit=700)
+    yield CALL_FIELD, one_line(_WORDS.call(safe)) if view.person_called else ""
+    yield one_line(_WORDS.verdict_name(safe)), safe.verdict
+    yield one_line(_WORDS.notes_name()), _notes(view.notes, 400)

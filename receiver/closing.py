@@ -9,6 +9,7 @@ from sqlite3 import Connection
 
 from receiver.ending import Ending, Sight, judge_end
 from receiver.gates import Confirmation
+from receiver.resolved import tell_resolved
 from receiver.situation import History, Lookout
 from receiver.store import incidents, messages, steps
 
@@ -50,6 +51,7 @@ class Closing:
         if ending.kind == "resolve":
             incidents.resolve_incident(c, incident_id, ending.words, self.now)
             self.record(c, incident_id, "resolved", ending.words, self.now)
+            tell_resolved(c, incident_id, self.now)
         if ending.kind == "wait":
             self._wait(c, fresh, ending)
         return ending.kind

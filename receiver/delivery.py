@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from receiver.card import IncidentView
     from receiver.note import Note
+    from receiver.records import Ring
 
 
 class DeliveryError(Exception):
@@ -15,6 +16,7 @@ class DeliveryError(Exception):
     ``permanent``: sending the same again cannot help. ``retry_after``: seconds to wait before the
     next try, where the destination named them or its kind of refusal asks for them.
     ``ambiguous``: it may have taken effect; look it up, or accept a double, before sending again.
+    ``gone``: the destination takes nothing any more until it is set up anew: keep the message.
     ``code``: the destination's own error code where it has one (Discord's), else the HTTP status.
     The words never hold a secret.
     """
@@ -26,6 +28,7 @@ class DeliveryError(Exception):
         permanent: bool = False,
         retry_after: float | None = None,
         ambiguous: bool = False,
+        gone: bool = False,
         code: int | None = None,
     ) -> None:
         super().__init__(words)
@@ -33,6 +36,7 @@ class DeliveryError(Exception):
         self.permanent = permanent
         self.retry_after = retry_after
         self.ambiguous = ambiguous
+        self.gone = gone
         self.code = code
 
 
@@ -41,18 +45,18 @@ class Notifier(Protocol):
 
     name: str
 
-    async def send(self, view: IncidentView, message_id: str | None, *, ping: bool) -> str:
+    async def send(self, view: IncidentView, message_id: str | None, *, ring: Ring) -> str:
         """Create the card when ``message_id`` is None, else edit it.
 
         Returns the id to remember: a new one where the old card is gone or can no longer be edited.
-        An edit never makes a telephone ring, whatever ``ping`` says. Raises DeliveryError.
+        An edit never makes a telephone ring, whatever ``ring`` says. Raises DeliveryError.
         """
         ...
 
-    async def call(self, view: IncidentView) -> str:
-        """A short message of its own that rings: a person is needed. Returns its id. Raises DeliveryError."""
+    async def call(self, view: IncidentView, *, ring: Ring) -> str:
+        """A short message of its own that rings beside the card. Returns its id. Raises DeliveryError."""
         ...
 
-    async def post(self, note: Note, *, ping: bool) -> str:
-        """A message that is no card; silent unless ``ping``. Returns its id. Raises DeliveryError."""
+    async def post(self, note: Note, *, ring: Ring) -> str:
+        """A message that is no card. Returns its id. Raises DeliveryError."""
         ...

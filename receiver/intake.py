@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from receiver.alertmanager import Alert, Webhook
 from receiver.policy import Decision, Policy, Row, Standing, decide
-from receiver.records import SEVERITIES, Severity
+from receiver.records import SEVERITIES, Ring, Severity
 from receiver.store import incidents, messages, steps
 from target.durations import format_duration
 
@@ -73,8 +73,10 @@ class _Changes:
     asked_ended: bool = False
     card: bool = False
     """News that makes a card where there is none."""
-    ping: bool = False
-    rings: bool = False
+    ring: Ring = Ring.SILENT
+    """How loudly a new card arrives."""
+    again: Ring = Ring.SILENT
+    """How loudly a card that is there already is heard of."""
 
 
 class _Body:
@@ -213,8 +215,9 @@ class _Body:
         changes.begun = True
         changes.asks = changes.asks or row.ladder
         changes.card = changes.card or row.discord != "digest"
-        changes.ping = changes.ping or row.mention
-        changes.rings = changes.rings or (decision.rings and decision.kind != "open")
+        changes.ring = max(changes.ring, row.ring)
+        if decision.rings and decision.kind != "open":
+            changes.again = max(changes.again, row.ring)
 
     def _end(self, alert: Alert, decision: Decision) -> None:
         incident_id = self._firing.pop(alert.key)
@@ -236,11 +239,10 @@ class _Body:
             incidents.set_check(c, incident_id, now)
         # An incident of nothing but digest alerts has no card.
         if changes.card or messages.card_exists(c, incident_id):
-            messages.touch_card(c, incident_id, self._intake.notifier, changes.ping, now)
-        if changes.rings:
-            messages.ring_again(
-                c, incident_id, self._intake.notifier, now, self._intake.flap_window
-            )
+            messages.touch_card(c, incident_id, self._intake.notifier, changes.ring, now)
+        if changes.again:
+            quiet = self._intake.flap_window
+            messages.ring_again(c, incident_id, self._intake.notifier, changes.again, now, quiet)
 
 
 def _words(decision: Decision, now: datetime) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
-from receiver.card import stamp
 from receiver.markdown import clean
 from receiver.note import Note
 from receiver.records import Window
 from receiver.store import messages, windows
+from receiver.words import stamp
 from target.durations import format_duration
 
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(hours=24)
@@ -40,7 +40,9 @@ def announce(c: Connection, notifier: str, now: datetime) -> int:
     told = 0
     for window in windows.to_tell(c, now):
         over = window.ends_at <= now
-        messages.add_note(c, _note(window, over=over), notifier, now)
+        messages.add_note(
+            c, _note(window, over=over), notifier, now, topic=f"maintenance {window.id}"
+        )
         messages.add_event(
             c, None, f"maintenance {'over' if over else 'begins'}", window.reason, now
         )

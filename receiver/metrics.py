@@ -82,7 +82,7 @@ class Metrics:
             for status in ("firing", "resolved"):
                 self.alerts.labels(status, severity)
         for notifier in notifiers:
-            for outcome in ("sent", "retried", "failed"):
+            for outcome in ("sent", "retried", "failed", "dropped"):
                 self.notifications.labels(notifier, outcome)
         for action in ACTIONS:
             for outcome in ("done", "failed"):

@@ -13,16 +13,24 @@ TITLE, TEXT, FIELD_NAME, FIELD_VALUE, MOST_FIELDS = 240, 2000, 120, 700, 4
 """Limits in UTF-16 units, under Discord's own for an embed (256, 4096, 256, 1024, 25; 6000 in all)."""
 
 
+def cut(text: str, limit: int) -> str:
+    """At most ``limit`` units; "…" shows that something is left out."""
+    if utf16_len(text) <= limit:
+        return text
+    kept = text[: limit - 1]
+    while utf16_len(kept) > limit - 1:
+        kept = kept[:-1]
+    return kept + "…"
+
+
 def _cut(limit: int) -> BeforeValidator:
     def shorten(value: Any) -> Any:
-        if not isinstance(value, str) or utf16_len(value) <= limit:
-            return value
-        kept = value[: limit - 1]
-        while utf16_len(kept) > limit - 1:
-            kept = kept[:-1]
-        return kept + "…"
+        return cut(value, limit) if isinstance(value, str) else value
 
     return BeforeValidator(shorten)
+
+
+SENT_AGAIN = "(Sent again: an earlier copy may stand above.)"
 
 
 class Field(BaseModel):
@@ -49,3 +57,15 @@ class Note(BaseModel):
     fields: Annotated[
         tuple[Field, ...], BeforeValidator(lambda many: tuple(many)[:MOST_FIELDS])
     ] = ()
+    short: bool = False
+    """A line or two without a box around it; has no fields."""
+
+    def again(self) -> Note:
+        """The same, for when it may have been posted before without our knowing."""
+        return Note(
+            title=self.title,
+            text=f"{SENT_AGAIN}\n{self.text}".strip(),
+            severity=self.severity,
+            fields=self.fields,
+            short=self.short,
+        )

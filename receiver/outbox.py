@@ -1,7 +1,8 @@
 """Sends what waits to be told: one message at a time, each rendered from the truth of that moment.
 
 An incident's card is a revision number, not a queue: however much happens while Discord is away,
-one true card is sent afterwards.
+one true card is sent afterwards. A call or a note that events have overtaken meanwhile is not sent;
+the audit trail says why.
 """
 
 from __future__ import annotations
@@ -11,18 +12,21 @@ import contextlib
 import random
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from sqlite3 import Connection
+from typing import NamedTuple
 
 import structlog
 
+from receiver.card import IncidentView
 from receiver.clock import Clock
 from receiver.delivery import DeliveryError, Notifier
 from receiver.metrics import Metrics
 from receiver.note import Note
-from receiver.records import Message
+from receiver.records import Message, Ring
 from receiver.settings import ReceiverSettings
 from receiver.situation import History, read_history
+from receiver.staleness import why_overtaken
 from receiver.store import messages
 from receiver.store.database import Database, StoreError
 from receiver.view import view_of
@@ -30,10 +34,39 @@ from receiver.view import view_of
 log = structlog.get_logger("outbox")
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 300.0
-OVERTAKEN = "overtaken"
-"""Stands for the id of a call that was not sent, because the incident was over by then."""
+LONGEST_PROBE = 30.0
+"""Seconds; a destination that is down is tried at least this often, with whatever is due first."""
 IDLE = 5.0
 """Seconds; how long to wait without being woken. A wake-up may be missed, a clock may jump."""
+
+
+class _Facts(NamedTuple):
+    """What the store knows about a message that is about to be sent."""
+
+    history: History | None
+    heard: messages.Heard | None
+    copies: int
+
+
+class _Destination:
+    """How a notifier has answered lately. While it is down one message at a time tries it, not all of them."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.again: datetime | None = None
+
+    def failed(self, error: DeliveryError, now: datetime) -> None:
+        self.failures += 1
+        pause = error.retry_after if error.retry_after is not None else _pause(self.failures)
+        self.again = now + timedelta(
+            seconds=pause if error.retry_after else min(pause, LONGEST_PROBE)
+        )
+
+    def answered(self) -> bool:
+        """Whether that ends more than one hiccup."""
+        was_down = self.failures > 1
+        self.failures, self.again = 0, None
+        return was_down
 
 
 class Outbox:
@@ -50,6 +83,7 @@ class Outbox:
     ) -> None:
         self._database = database
         self._notifiers = notifiers
+        self._destinations = {name: _Destination() for name in notifiers}
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
@@ -62,9 +96,13 @@ class Outbox:
         self._news.set()
 
     async def run(self) -> None:
+        first = True
         while not self._stopping:
             self._news.clear()
             try:
+                if first:  # what failed before our start may go out now: the settings may be others
+                    await self._hasten()
+                    first = False
                 wait = await self._next()
             except StoreError as error:
                 log.error("the store cannot be used; trying again", problem=str(error))
@@ -74,29 +112,45 @@ class Outbox:
                     async with asyncio.timeout(min(wait, IDLE)):
                         await self._news.wait()
 
+    async def _hasten(self) -> None:
+        now = self._clock.now()
+        await self._database.run(lambda c: messages.hasten(c, now))
+
     async def _next(self) -> float:
         """Send what is due. Returns how many seconds there is nothing to do."""
         message = await self._database.run(messages.message_due)
         if message is None:
             return IDLE
-        early = (message.due_at - self._clock.now()).total_seconds()
+        notifier = self._notifiers.get(message.notifier) or next(iter(self._notifiers.values()))
+        again = self._destinations[notifier.name].again
+        due_at = max(message.due_at, again) if again else message.due_at
+        early = (due_at - self._clock.now()).total_seconds()
         if early > 0:
             return early
-        await self._send(message)
+        await self._send(message, notifier)
         return 0.0
 
-    async def _send(self, message: Message) -> None:
-        notifier = self._notifiers.get(message.notifier) or next(iter(self._notifiers.values()))
+    async def _send(self, message: Message, notifier: Notifier) -> None:
         now = self._clock.now()
 
-        def attempt(c: Connection) -> tuple[History | None, int]:
-            copies = messages.attempt_message(c, message)
+        def attempt(c: Connection) -> _Facts | None:
             about = message.incident_id
-            return read_history(c, about, now) if about is not None else None, copies
+            history = read_history(c, about, now) if about is not None else None
+            heard = messages.heard(c, about) if about is not None else None
+            reason = why_overtaken(message, history, heard)
+            if reason:
+                messages.overtaken(c, message.id, about, reason, now)
+                return None
+            return _Facts(history, heard, messages.attempt_message(c, message))
 
-        history, copies = await self._database.run(attempt)
+        facts = await self._database.run(attempt)
+        if facts is None:
+            self._metrics.notifications.labels(notifier.name, "dropped").inc()
+            log.info("not told any more", incident=message.incident_id, kind=message.kind)
+            return
         try:
-            message_id = await self._deliver(notifier, message, history, copies)
+            ring = _ring(message, facts)
+            message_id = await self._deliver(notifier, message, facts, ring)
         except DeliveryError as error:
             await self._not_sent(message, notifier.name, error)
             return
@@ -105,48 +159,56 @@ class Outbox:
             words = f"{type(fault).__name__} in our own code; the log has it"
             await self._not_sent(message, notifier.name, DeliveryError(words, permanent=True))
             return
-        now = self._clock.now()
-        words = _what_was_told(message, message_id)
+        await self._sent(message, notifier.name, message_id, ring)
 
-        def told(c: Connection) -> None:
-            messages.delivered(c, message, message_id, now)
+    async def _sent(self, message: Message, notifier: str, message_id: str, ring: Ring) -> None:
+        now, back = self._clock.now(), self._destinations[notifier].answered()
+        words = _what_was_told(message, ring)
+
+        def change(c: Connection) -> None:
+            messages.delivered(c, message, message_id, now, ring)
             if words:
                 messages.add_event(c, message.incident_id, "told", words, now)
+            if back:
+                messages.hasten(c, now)
 
-        await self._database.run(told)
-        self._metrics.notifications.labels(notifier.name, "sent").inc()
+        await self._database.run(change)
+        self._metrics.notifications.labels(notifier, "sent").inc()
         log.info("told", incident=message.incident_id, kind=message.kind, revision=message.revision)
 
     async def _deliver(
-        self, notifier: Notifier, message: Message, history: History | None, copies: int
+        self, notifier: Notifier, message: Message, facts: _Facts, ring: Ring
     ) -> str:
         if message.kind == "note":
-            return await notifier.post(Note.model_validate_json(message.note), ping=message.ping)
-        if history is None:
-            raise LookupError(f"message {message.id} is about an incident that is not there")
-        view = replace(view_of(history, self._settings), copies=copies)
-        over = history.incident.state == "resolved"
+            note = Note.model_validate_json(message.note)
+            return await notifier.post(note.again() if facts.copies else note, ring=ring)
+        view = self._view(message, facts)
         if message.kind == "call":
-            return OVERTAKEN if over else await notifier.call(view)
-        # Nobody is woken to hear that there is nothing to do.
-        ring = message.ping and not (over and message.message_id is None)
-        return await notifier.send(view, message.message_id, ping=ring)
+            return await notifier.call(view, ring=ring)
+        return await notifier.send(view, message.message_id, ring=ring)
+
+    def _view(self, message: Message, facts: _Facts) -> IncidentView:
+        if facts.history is None:
+            raise LookupError(f"message {message.id} is about an incident that is not there")
+        return replace(view_of(facts.history, self._settings), copies=facts.copies)
 
     async def _not_sent(self, message: Message, notifier: str, error: DeliveryError) -> None:
-        wait = error.retry_after if error.retry_after is not None else _pause(message.attempts)
-        again = None if error.permanent else self._clock.now() + timedelta(seconds=wait)
+        now = self._clock.now()
+        again = None
+        if error.gone:  # kept: it goes out after a start with another address
+            again = now + timedelta(seconds=LONGEST_WAIT)
+        elif not error.permanent:
+            wait = error.retry_after if error.retry_after is not None else _pause(message.attempts)
+            again = now + timedelta(seconds=wait)
+            self._destinations[notifier].failed(error, now)
 
         def change(c: Connection) -> None:
             messages.not_delivered(c, message, error.words, again, ambiguous=error.ambiguous)
             if message.error != error.words:
-                messages.add_event(
-                    c, message.incident_id, "not told", error.words, self._clock.now()
-                )
+                messages.add_event(c, message.incident_id, "not told", error.words, now)
 
         await self._database.run(change)
-        self._metrics.notifications.labels(
-            notifier, "failed" if error.permanent else "retried"
-        ).inc()
+        self._metrics.notifications.labels(notifier, "retried" if again else "failed").inc()
         log.warning(
             "could not tell",
             incident=message.incident_id,
@@ -155,15 +217,21 @@ class Outbox:
         )
 
 
-def _what_was_told(message: Message, message_id: str) -> str:
+def _ring(message: Message, facts: _Facts) -> Ring:
+    """How loudly this goes out: nobody is woken to hear that there is nothing to do."""
+    if message.kind != "card" or message.message_id is not None or facts.history is None:
+        return message.ring
+    return Ring.SILENT if facts.history.incident.state == "resolved" else message.ring
+
+
+def _what_was_told(message: Message, ring: Ring) -> str:
     """For the audit trail; empty for an edit like any other, which would only say that there was news."""
-    rings = ", which rings" if message.ping else ""
+    rings = ("", ", with a push", ", which rings")[ring]
     match message.kind:
         case "note":
             return f"a message{rings}: {Note.model_validate_json(message.note).title}"
         case "call":
-            over = message_id == OVERTAKEN
-            return "no call is sent: the incident is over" if over else "a call, which rings"
+            return f"a call{rings}"
         case "card" if message.message_id is None:
             return f"the card{rings}"
         case "card" if message.error:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from receiver.records import Severity
+from receiver.records import Ring, Severity
 from target.durations import Duration, format_duration, parse_duration
 
 Confirm = Literal["probe", "minio", "container", "signal", "none"]
@@ -97,6 +97,13 @@ class Row(_Strict):
     def ladder(self) -> bool:
         """Whether it asks for a step that comes by itself: such an alert begins the ladder."""
         return any(not step.ask for step in self.steps)
+
+    @property
+    def ring(self) -> Ring:
+        """How loudly a new card of this alert arrives."""
+        if self.mention:
+            return Ring.MENTION
+        return Ring.NOTIFY if self.discord == "now" else Ring.SILENT
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         return labels.get("alertname") == self.alert and all(
@@ -315,5 +322,6 @@ def decide(
         row=row,
         steps=steps,
         ladder_at=zero if row.ladder else standing.ladder_at,
-        rings=row.mention and (kind == "reopen" or (row.ladder and standing.ladder_at is None)),
+        rings=row.ring > Ring.SILENT
+        and (kind == "reopen" or (row.ladder and standing.ladder_at is None)),
     )

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import IntEnum
 from typing import Any, Literal
 
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 """From the mildest; an incident is as severe as its worst alert ever was."""
+
+
+class Ring(IntEnum):
+    """How loudly a message arrives: no push at all, a push by the channel's own settings, or with the mention."""
+
+    SILENT = 0
+    NOTIFY = 1
+    MENTION = 2
+
 
 StepState = Literal["pending", "running", "done", "failed", "refused", "dropped"]
 STEP_STATES: tuple[StepState, ...] = ("pending", "running", "done", "failed", "refused", "dropped")
@@ -133,14 +143,17 @@ class Approval:
 
 @dataclass(frozen=True)
 class Message:
-    """One message to people: an incident's card, a call for a person, or a note about anything."""
+    """One message to people: an incident's card, a call for a person, or a note about anything.
+
+    ``since``: when what waits became news.
+    """
 
     id: int
     incident_id: int | None
     """None only for a note that is about no incident."""
     kind: Literal["card", "call", "note"]
     notifier: str
-    ping: bool
+    ring: Ring
     message_id: str | None
     revision: int
     delivered: int
@@ -151,6 +164,9 @@ class Message:
     """How often the first post may have been made without our knowing its id."""
     note: str
     """What a note says, as JSON of receiver.note.Note; empty for the others."""
+    since: datetime
+    topic: str = ""
+    """Of notes of one topic only the newest is told; empty for one that stands alone."""
 
 
 WindowOrigin = Literal["person", "recurring", "deployment"]

@@ -29,7 +29,7 @@ def view_of(history: History, settings: ReceiverSettings) -> IncidentView:
             for step in sorted(taken, key=lambda s: s.started_at or s.ended_at or s.due_at)
         ),
         coming=tuple(StepLine(s.action, s.state, s.due_at, s.words, "") for s in coming),
-        person_called=_called(history),
+        person_called=person_called(history),
         contacts=settings.contacts,
         truncated=incident.truncated,
         dry=settings.dry_run,
@@ -39,7 +39,7 @@ def view_of(history: History, settings: ReceiverSettings) -> IncidentView:
     )
 
 
-def _called(history: History) -> bool:
+def person_called(history: History) -> bool:
     """Since the ladder began: an incident that came back starts its ladder anew."""
     began = history.incident.ladder_at
     return any(

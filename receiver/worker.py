@@ -21,7 +21,7 @@ from receiver.clock import Clock
 from receiver.closing import Closing
 from receiver.maintenance import announce
 from receiver.metrics import Metrics
-from receiver.records import Approval, Ask, Step
+from receiver.records import Approval, Ask, Ring, Step
 from receiver.sight import Lookback
 from receiver.situation import History, Lookout, read_history
 from receiver.store import approvals as approval_rows
@@ -312,7 +312,7 @@ class Worker:
 
     def _call(self, c: Connection, step: Step, now: datetime) -> None:
         if step.action == "person":
-            messages.add_call(c, step.incident_id, self._notifier, now)
+            messages.add_call(c, step.incident_id, self._notifier, Ring.MENTION, now)
         else:
             steps.hasten_person(c, step.incident_id, now)
             self._wake.set()

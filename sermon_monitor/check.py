@@ -15,6 +15,7 @@ from receiver.delivery import DeliveryError
 from receiver.http import Http, open_session
 from receiver.notifiers import configured
 from receiver.policy import Policy, PolicyError, load_policy
+from receiver.records import Ring
 from receiver.service import policy_path
 from receiver.store.database import StoreError
 from sermon_monitor import store_file
@@ -270,7 +271,7 @@ async def _send(http: Http, settings: Settings) -> Finding:
     )
     (notifier, *_) = configured(http, settings)
     try:
-        await notifier.send(view, None, ping=False)
+        await notifier.send(view, None, ring=Ring.SILENT)
     except DeliveryError as error:
         return Finding(
             "problem",

@@ -20,8 +20,9 @@ from receiver.card import CALL_FIELD, Card, IncidentView, compose
 from receiver.delivery import DeliveryError
 from receiver.http import Answer, Http
 from receiver.markdown import safe_url
-from receiver.note import Note
+from receiver.note import Note, cut
 from receiver.notifiers.limiter import Limiter, asked_wait, number
+from receiver.records import Ring
 
 USER_AGENT: Final = (
     "DiscordBot (https://github.com/White-Plains-Gospel-Chapel/sermon-monitor, "
@@ -30,6 +31,7 @@ USER_AGENT: Final = (
 COLOURS: Final = {"critical": 0xE01E5A, "warning": 0xECB22E, "info": 0x8D99A6}
 RESOLVED: Final = 0x2EB67D
 AT_WORK: Final = 0x3B82F6
+MOST_CONTENT: Final = 1900  # under Discord's 2000
 SILENT: Final = 1 << 12  # SUPPRESS_NOTIFICATIONS: no push for what needs nobody now
 BLOCKED_SECONDS: Final = 300.0  # Cloudflare in the way: minutes, says the reference
 
@@ -68,11 +70,11 @@ def validate_webhook_url(url: str) -> str:
     return f"https://{host}/api/v10{path[1]}{query}"
 
 
-def render(view: IncidentView, *, mention: str, ping: bool) -> dict[str, Any]:
+def render(view: IncidentView, *, mention: str, ring: Ring) -> dict[str, Any]:
     """The body that creates or edits the card; every limit of an embed holds, whatever ``view`` says.
 
-    ``mention``: ``<@&ROLE>``, ``<@USER>``, ``@here`` or "". Only ``ping`` writes ``content``, and
-    only then may that one mention ring.
+    ``mention``: ``<@&ROLE>``, ``<@USER>``, ``@here`` or "". What rings has ``content``, which a
+    telephone shows on its lock screen; that one mention rings with ``Ring.MENTION`` alone.
     """
     card = compose(view)
     embed: dict[str, Any] = {
@@ -88,25 +90,48 @@ def render(view: IncidentView, *, mention: str, ping: bool) -> dict[str, Any]:
         urlsplit(link).hostname or ""
     ):
         embed["url"] = link  # Discord refuses a whole message for a URL it finds not well formed
-    return _body(card, embed, mention=mention, ping=ping)
+    return _body(card, embed, mention=mention, ring=ring)
 
 
-def _minimal(view: IncidentView, *, mention: str, ping: bool) -> dict[str, Any]:
+def render_note(note: Note, *, mention: str) -> dict[str, Any]:
+    """The body that posts a note; ``mention`` rings, "" does not."""
+    allowed = _allowed(mention)
+    if note.short:
+        words = f"{mention} **{note.title}**\n{note.text}".strip()
+        return {"content": cut(words, MOST_CONTENT), "allowed_mentions": allowed}
+    embed: dict[str, Any] = {
+        "title": note.title,
+        "description": note.text,
+        "color": COLOURS[note.severity] if note.severity else RESOLVED,
+        "fields": [{**field.model_dump(), "inline": False} for field in note.fields],
+    }
+    body: dict[str, Any] = {"embeds": [embed], "allowed_mentions": allowed}
+    if mention:
+        body["content"] = mention
+    return body
+
+
+def _minimal(view: IncidentView, *, mention: str, ring: Ring) -> dict[str, Any]:
     """The same incident as plainly as can be, for when Discord refused the card."""
     card = compose(view)
     text = f"{card.description[:400]}\n(The full card was refused by Discord.)"
     embed = {"title": f"Incident {view.id}", "description": text, "color": _colour(view)}
-    return _body(card, embed, mention=mention, ping=ping)
+    return _body(card, embed, mention=mention, ring=ring)
 
 
-def _body(card: Card, embed: Mapping[str, Any], *, mention: str, ping: bool) -> dict[str, Any]:
+def _body(card: Card, embed: Mapping[str, Any], *, mention: str, ring: Ring) -> dict[str, Any]:
+    mention = _heard(mention, ring)
     body: dict[str, Any] = {
         "embeds": [embed],
-        "allowed_mentions": _allowed(mention if ping else ""),
+        "allowed_mentions": _allowed(mention),
     }
-    if ping:
+    if ring:
         body["content"] = f"{mention} {card.call}".strip()
     return body
+
+
+def _heard(mention: str, ring: Ring) -> str:
+    return mention if ring is Ring.MENTION else ""
 
 
 def _quiet(body: dict[str, Any], message_id: str | None) -> dict[str, Any]:
@@ -167,44 +192,36 @@ class Discord:
         self._disabled: DeliveryError | None = None
         self._log = structlog.get_logger("receiver.discord")
 
-    async def send(self, view: IncidentView, message_id: str | None, *, ping: bool) -> str:
+    async def send(self, view: IncidentView, message_id: str | None, *, ring: Ring) -> str:
         """See Notifier.send. After an answer that the webhook is gone, every call is refused unasked."""
         async with self._lock:
             if message_id is not None and message_id.isdecimal():  # "dry-12" is of another notifier
-                kept = await self._deliver(view, message_id, ping=ping)
+                kept = await self._deliver(view, message_id, ring=ring)
                 if kept is not None:
                     return kept
                 self._log.warning("card_replaced", incident=view.id, message_id=message_id)
-            created = await self._deliver(view, None, ping=ping)
+            created = await self._deliver(view, None, ring=ring)
             if created is None:
                 raise DeliveryError(
                     "Discord answered a new message as if it were an edit", permanent=True
                 )
             return created
 
-    async def call(self, view: IncidentView) -> str:
+    async def call(self, view: IncidentView, *, ring: Ring) -> str:
         """See Notifier.call: edits ring nobody, so this is a message beside the card."""
+        mention = _heard(self._mention, ring)
         card = compose(view)
         whom = "\n".join(value for name, value in card.fields if name == CALL_FIELD)
         body = {
-            "content": f"{self._mention} {card.call}\n{whom}".strip(),
-            "allowed_mentions": _allowed(self._mention),
+            "content": f"{mention} {card.call}\n{whom}".strip(),
+            "allowed_mentions": _allowed(mention),
         }
-        return await self._create(body, silent=False)
+        return await self._create(body, silent=ring is Ring.SILENT)
 
-    async def post(self, note: Note, *, ping: bool) -> str:
+    async def post(self, note: Note, *, ring: Ring) -> str:
         """See Notifier.post."""
-        embed: dict[str, Any] = {
-            "title": note.title,
-            "description": note.text,
-            "color": COLOURS[note.severity] if note.severity else RESOLVED,
-            "fields": [{**field.model_dump(), "inline": False} for field in note.fields],
-        }
-        mention = self._mention if ping else ""
-        body: dict[str, Any] = {"embeds": [embed], "allowed_mentions": _allowed(mention)}
-        if mention:
-            body["content"] = mention
-        return await self._create(body, silent=not ping)
+        body = render_note(note, mention=_heard(self._mention, ring))
+        return await self._create(body, silent=ring is Ring.SILENT)
 
     async def _create(self, body: dict[str, Any], *, silent: bool) -> str:
         async with self._lock:
@@ -216,18 +233,18 @@ class Discord:
             return _created(answer)
 
     async def _deliver(
-        self, view: IncidentView, message_id: str | None, *, ping: bool
+        self, view: IncidentView, message_id: str | None, *, ring: Ring
     ) -> str | None:
         """The id of the message that now shows the card; None where ``message_id`` cannot any more."""
-        body = _quiet(render(view, mention=self._mention, ping=ping), message_id)
-        answer = await self._exchange(message_id, body, silent=not ping)
+        body = _quiet(render(view, mention=self._mention, ring=ring), message_id)
+        answer = await self._exchange(message_id, body, silent=ring is Ring.SILENT)
         trouble = _trouble(answer)
         if answer.status == 400 and trouble.code not in (_TOO_OLD_TO_EDIT, _FORUM):
             self._log.error(
                 "card_refused", incident=view.id, code=trouble.code, words=answer.words()
             )
-            body = _quiet(_minimal(view, mention=self._mention, ping=ping), message_id)
-            answer = await self._exchange(message_id, body, silent=not ping)
+            body = _quiet(_minimal(view, mention=self._mention, ring=ring), message_id)
+            answer = await self._exchange(message_id, body, silent=ring is Ring.SILENT)
             trouble = _trouble(answer)
         if message_id is not None and trouble.code in (_UNKNOWN_MESSAGE, _TOO_OLD_TO_EDIT):
             return None
@@ -241,7 +258,9 @@ class Discord:
         self, message_id: str | None, body: dict[str, Any], *, silent: bool
     ) -> Answer:
         if self._disabled:
-            raise DeliveryError(self._disabled.words, permanent=True, code=self._disabled.code)
+            raise DeliveryError(
+                self._disabled.words, permanent=True, gone=True, code=self._disabled.code
+            )
         await self._limiter.wait()
         if message_id is None and silent:
             body = {**body, "flags": SILENT}
@@ -266,7 +285,7 @@ class Discord:
         """What one refusal means for the requests after it."""
         if error.retry_after:
             self._limiter.block(error.retry_after)
-        if error.permanent and error.code in (401, 404, _INVALID_TOKEN, _UNKNOWN_WEBHOOK):
+        if error.gone:
             self._disabled = error
             self._log.error("webhook_disabled", words=error.words)
 
@@ -302,7 +321,7 @@ def _verdict(answer: Answer, trouble: _Trouble, *, creating: bool) -> DeliveryEr
         )
         # Every 404 that is not about a message counts: going on after one gets the sender blocked.
         known = code if code in (_INVALID_TOKEN, _UNKNOWN_WEBHOOK) else status
-        return DeliveryError(words, permanent=True, code=known)
+        return DeliveryError(words, permanent=True, gone=True, code=known)
     if trouble.code == _FORUM:
         said += (
             ". The webhook belongs to a forum: add ?thread_id=… to its URL, or take a text channel"

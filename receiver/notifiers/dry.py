@@ -6,6 +6,7 @@ import structlog
 
 from receiver.card import IncidentView, compose
 from receiver.note import Note
+from receiver.records import Ring
 
 
 class Dry:
@@ -16,23 +17,25 @@ class Dry:
     def __init__(self) -> None:
         self._log = structlog.get_logger("receiver.dry")
 
-    async def send(self, view: IncidentView, message_id: str | None, *, ping: bool) -> str:
+    async def send(self, view: IncidentView, message_id: str | None, *, ring: Ring) -> str:
         """Never fails; the id is that of the incident."""
         card = compose(view)
         fields = [f"{name}:\n{value}" for name, value in card.fields]
         text = "\n".join([card.title, card.description, *fields, card.footer])
         verb = "card_created" if message_id is None else "card_edited"
-        self._log.info(verb, incident=view.id, ping=ping, card=text)
+        self._log.info(verb, incident=view.id, ring=ring.name.lower(), card=text)
         return message_id or f"dry-{view.id}"
 
-    async def call(self, view: IncidentView) -> str:
+    async def call(self, view: IncidentView, *, ring: Ring) -> str:
         """Never fails."""
-        self._log.info("person_called", incident=view.id, call=compose(view).call)
+        self._log.info(
+            "person_called", incident=view.id, ring=ring.name.lower(), call=compose(view).call
+        )
         return f"dry-call-{view.id}"
 
-    async def post(self, note: Note, *, ping: bool) -> str:
+    async def post(self, note: Note, *, ring: Ring) -> str:
         """Never fails."""
         fields = [f"{field.name}:\n{field.value}" for field in note.fields]
         text = "\n".join(filter(None, [note.title, note.text, *fields]))
-        self._log.info("note_posted", ping=ping, note=text)
+        self._log.info("note_posted", ring=ring.name.lower(), note=text)
         return "dry-note"

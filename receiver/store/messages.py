@@ -8,54 +8,63 @@ from datetime import datetime, timedelta
 from sqlite3 import Connection
 
 from receiver.note import Note
-from receiver.records import Event, Message
+from receiver.records import Event, Message, Ring
 from receiver.store import rows
 
+RESOLVED = "resolved"
+"""The topic of the note that an incident is over."""
 EDIT_EVERY = timedelta(seconds=1)
 """A new card goes out at once; what follows within a moment, as the alerts of one cause do, is one edit."""
 
 
-def touch_card(c: Connection, incident_id: int, notifier: str, ping: bool, now: datetime) -> None:
+def touch_card(c: Connection, incident_id: int, notifier: str, ring: Ring, now: datetime) -> None:
     """There is news for an incident's card; the first news makes the card.
 
-    A card rings when it is made. One that was made without ringing and now should, gets a message
+    A card rings when it is made. One that was made more quietly than it now should be, gets a message
     beside it, because Discord lets no edit ring.
     """
     row = c.execute(
         "INSERT INTO messages (incident_id, kind, notifier, ping, rang_at, revision, due_at, since)"
-        " VALUES (:incident, 'card', :notifier, :ping, iif(:ping, :now, NULL), 1, :now, :now)"
+        " VALUES (:incident, 'card', :notifier, :ring, iif(:ring, :now, NULL), 1, :now, :now)"
         " ON CONFLICT (incident_id, notifier) WHERE kind = 'card' DO UPDATE SET"
         " since = CASE WHEN revision > delivered THEN since ELSE :now END,"
         " due_at = CASE WHEN revision > delivered THEN due_at ELSE max(:now, coalesce(sent_at + :pace, 0)) END,"
         " revision = revision + 1,"
-        " ping = CASE WHEN message_id IS NULL THEN max(ping, :ping) ELSE ping END,"
-        " rang_at = CASE WHEN message_id IS NULL AND :ping THEN :now ELSE rang_at END"
+        " ping = CASE WHEN message_id IS NULL THEN max(ping, :ring) ELSE ping END,"
+        " rang_at = CASE WHEN message_id IS NULL AND :ring THEN :now ELSE rang_at END"
         " RETURNING id, ping, message_id",
         {
             "incident": incident_id,
             "notifier": notifier,
-            "ping": int(ping),
+            "ring": int(ring),
             "pace": EDIT_EVERY.total_seconds(),
             "now": now.timestamp(),
         },
     ).fetchone()
-    if ping and not row["ping"]:
+    if ring > row["ping"]:
         c.execute(
-            "UPDATE messages SET ping = 1, rang_at = ? WHERE id = ?", (now.timestamp(), row["id"])
+            "UPDATE messages SET ping = ?, rang_at = ? WHERE id = ?",
+            (int(ring), now.timestamp(), row["id"]),
         )
-        add_call(c, incident_id, notifier, now)
+        add_call(c, incident_id, notifier, ring, now)
 
 
 def touch_cards(c: Connection, incident_id: int, now: datetime) -> None:
     """News for the card of an incident wherever it has one."""
-    for row in c.execute(
+    for notifier in card_notifiers(c, incident_id):
+        touch_card(c, incident_id, notifier, Ring.SILENT, now)
+
+
+def card_notifiers(c: Connection, incident_id: int) -> list[str]:
+    """Where an incident has a card."""
+    found = c.execute(
         "SELECT notifier FROM messages WHERE incident_id = ? AND kind = 'card'", (incident_id,)
-    ).fetchall():
-        touch_card(c, incident_id, row["notifier"], False, now)
+    )
+    return [row["notifier"] for row in found]
 
 
 def ring_again(
-    c: Connection, incident_id: int, notifier: str, now: datetime, quiet: timedelta
+    c: Connection, incident_id: int, notifier: str, ring: Ring, now: datetime, quiet: timedelta
 ) -> None:
     """Ring beside a card that rang before; not within ``quiet`` of the last time."""
     due = c.execute(
@@ -68,7 +77,7 @@ def ring_again(
         },
     )
     if due.rowcount:
-        add_call(c, incident_id, notifier, now)
+        add_call(c, incident_id, notifier, ring, now)
 
 
 def card_exists(c: Connection, incident_id: int) -> bool:
@@ -80,11 +89,21 @@ def card_exists(c: Connection, incident_id: int) -> bool:
     )
 
 
-def add_call(c: Connection, incident_id: int, notifier: str, now: datetime) -> None:
-    c.execute(
-        "INSERT INTO messages (incident_id, kind, notifier, ping, revision, due_at, since) VALUES (?, 'call', ?, 1, 1, ?, ?)",
-        (incident_id, notifier, now.timestamp(), now.timestamp()),
+def add_call(c: Connection, incident_id: int, notifier: str, ring: Ring, now: datetime) -> None:
+    """Ring beside the card. A call that still waits takes this one in: it is rendered when it is sent.
+
+    One that is being sent at this moment is sent once more, because it may say less than this one.
+    """
+    waits = c.execute(
+        "UPDATE messages SET revision = revision + 1, ping = max(ping, ?)"
+        " WHERE incident_id = ? AND kind = 'call' AND revision > delivered",
+        (int(ring), incident_id),
     )
+    if waits.rowcount == 0:
+        c.execute(
+            "INSERT INTO messages (incident_id, kind, notifier, ping, revision, due_at, since) VALUES (?, 'call', ?, ?, 1, ?, ?)",
+            (incident_id, notifier, int(ring), now.timestamp(), now.timestamp()),
+        )
 
 
 def add_note(
@@ -94,26 +113,50 @@ def add_note(
     now: datetime,
     *,
     incident_id: int | None = None,
-    ping: bool = False,
-) -> None:
-    """A message of its own; silent unless ``ping``."""
-    c.execute(
-        "INSERT INTO messages (incident_id, kind, notifier, ping, revision, due_at, since, note) VALUES (?, 'note', ?, ?, 1, ?, ?, ?)",
+    ring: Ring = Ring.SILENT,
+    topic: str = "",
+) -> int:
+    """A message of its own. What still waits of the same ``topic`` is not told any more. Returns its id."""
+    if topic:
+        for waiting in c.execute(
+            "SELECT id FROM messages WHERE kind = 'note' AND topic = ? AND incident_id IS ? AND revision > delivered",
+            (topic, incident_id),
+        ).fetchall():
+            overtaken(c, waiting["id"], incident_id, "a newer one has taken its place", now)
+    made = c.execute(
+        "INSERT INTO messages (incident_id, kind, notifier, ping, revision, due_at, since, note, topic)"
+        " VALUES (?, 'note', ?, ?, 1, ?, ?, ?, ?)",
         (
             incident_id,
             notifier,
-            int(ping),
+            int(ring),
             now.timestamp(),
             now.timestamp(),
             note.model_dump_json(),
+            topic,
         ),
     )
+    return int(made.lastrowid or 0)
+
+
+def overtaken(
+    c: Connection, message_id: int, incident_id: int | None, reason: str, now: datetime
+) -> None:
+    """Events have made this message untrue or superfluous: it is not sent, and the audit trail says why."""
+    discard_message(c, message_id)
+    add_event(c, incident_id, "not told any more", reason, now)
 
 
 def message_due(c: Connection) -> Message | None:
-    """The message that has waited longest for its turn, due or not yet."""
+    """The message that has waited longest for its turn, due or not yet.
+
+    What belongs beside a card waits until that card has been posted, or given up.
+    """
     row = c.execute(
-        "SELECT * FROM messages WHERE revision > delivered ORDER BY due_at LIMIT 1"
+        "SELECT * FROM messages AS one WHERE revision > delivered AND NOT (kind = 'call' AND EXISTS"
+        " (SELECT 1 FROM messages AS card WHERE card.kind = 'card' AND card.incident_id = one.incident_id"
+        " AND card.message_id IS NULL AND card.revision > card.delivered))"
+        " ORDER BY due_at LIMIT 1"
     ).fetchone()
     return rows.to_message(row) if row else None
 
@@ -152,6 +195,52 @@ def notes(c: Connection, incident_id: int) -> list[Event]:
     return [rows.to_event(row) for row in c.execute(query, (incident_id,))]
 
 
+def hasten(c: Connection, now: datetime) -> None:
+    """Whatever waits for another try is due now."""
+    c.execute(
+        "UPDATE messages SET due_at = :now WHERE revision > delivered AND error <> '' AND due_at > :now",
+        {"now": now.timestamp()},
+    )
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What of an incident has been heard so far."""
+
+    posted_at: datetime | None
+    posted_ring: Ring
+    """When and how loudly its card was first posted."""
+    called_at: datetime | None
+    """When a call last went out."""
+    told_over_at: datetime | None = None
+    """When it was last told apart from the card that it is over."""
+
+    @property
+    def wait_for_the_end(self) -> bool:
+        """Somebody was rung, and has not been told since that it is over."""
+        rung = [self.posted_at] if self.posted_ring > Ring.SILENT else []
+        times = [at for at in (*rung, self.called_at) if at is not None]
+        return bool(times) and (self.told_over_at is None or max(times) > self.told_over_at)
+
+
+def heard(c: Connection, incident_id: int) -> Heard:
+    card = c.execute(
+        "SELECT posted_at, posted_ring FROM messages WHERE incident_id = ? AND kind = 'card'",
+        (incident_id,),
+    ).fetchone()
+    last = c.execute(
+        "SELECT max(sent_at) FILTER (WHERE kind = 'call') AS call, max(sent_at) FILTER (WHERE topic = ?) AS over"
+        " FROM messages WHERE incident_id = ? AND kind IN ('call', 'note') AND message_id IS NOT NULL",
+        (RESOLVED, incident_id),
+    ).fetchone()
+    return Heard(
+        posted_at=rows.to_at(card["posted_at"]) if card else None,
+        posted_ring=Ring(card["posted_ring"]) if card else Ring.SILENT,
+        called_at=rows.to_at(last["call"]),
+        told_over_at=rows.to_at(last["over"]),
+    )
+
+
 def attempt_message(c: Connection, message: Message) -> int:
     """Record an attempt before it goes out.
 
@@ -167,11 +256,27 @@ def attempt_message(c: Connection, message: Message) -> int:
     return int(row["copies"])
 
 
-def delivered(c: Connection, message: Message, message_id: str, now: datetime) -> None:
-    c.execute(
-        "UPDATE messages SET delivered = ?, message_id = ?, attempts = 0, error = '', sent_at = ? WHERE id = ?",
-        (message.revision, message_id, now.timestamp(), message.id),
-    )
+def delivered(
+    c: Connection, message: Message, message_id: str, now: datetime, ring: Ring = Ring.SILENT
+) -> None:
+    """It is told. ``ring``: how loudly, where this was its first post.
+
+    A card that became louder while it was being posted gets a call beside it.
+    """
+    row = c.execute(
+        "UPDATE messages SET delivered = :revision, message_id = :message_id, attempts = 0, error = '', sent_at = :now,"
+        " posted_ring = CASE WHEN posted_at IS NULL THEN :ring ELSE posted_ring END,"
+        " posted_at = coalesce(posted_at, :now) WHERE id = :id RETURNING ping",
+        {
+            "revision": message.revision,
+            "message_id": message_id,
+            "now": now.timestamp(),
+            "ring": int(ring),
+            "id": message.id,
+        },
+    ).fetchone()
+    if message.kind == "card" and message.message_id is None and row["ping"] > message.ring:
+        add_call(c, message.incident_id or 0, message.notifier, Ring(row["ping"]), now)
 
 
 def not_delivered(

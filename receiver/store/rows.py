@@ -6,7 +6,7 @@ import json
 import sqlite3
 from datetime import UTC, datetime
 
-from receiver.records import AlertInstance, Approval, Event, Incident, Message, Step
+from receiver.records import AlertInstance, Approval, Event, Incident, Message, Ring, Step
 
 
 def to_at(value: float | None) -> datetime | None:
@@ -96,7 +96,7 @@ def to_message(row: sqlite3.Row) -> Message:
         incident_id=row["incident_id"],
         kind=row["kind"],
         notifier=row["notifier"],
-        ping=bool(row["ping"]),
+        ring=Ring(row["ping"]),
         message_id=row["message_id"],
         revision=row["revision"],
         delivered=row["delivered"],
@@ -105,6 +105,8 @@ def to_message(row: sqlite3.Row) -> Message:
         error=row["error"],
         copies=row["copies"],
         note=row["note"],
+        since=to_time(row["since"]),
+        topic=row["topic"],
     )
 
 

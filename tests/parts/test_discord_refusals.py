@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from receiver.delivery import DeliveryError
 from receiver.http import Http, open_session
+from receiver.records import Ring
 from tests.parts.discord_client import OVER, TOKEN, VIEW, WEBHOOK, discord
 from tests.parts.outgoing import Time, answering, everything, refusal, server, unused_address
 from tests.standins.discord import Discord as StandIn
@@ -35,7 +36,7 @@ async def test_a_refused_card_goes_once_more_as_plain_as_can_be(
 ) -> None:
     standin.fail_next(400, code)
     with capture_logs() as logs:
-        await discord(http, standin.url).send(VIEW, None, ping=True)
+        await discord(http, standin.url).send(VIEW, None, ring=Ring.MENTION)
     (message,) = standin.messages
     assert message.embeds[0]["title"] == "Incident 12"
     assert message.pings.roles == ("4242",)
@@ -45,14 +46,14 @@ async def test_a_refused_card_goes_once_more_as_plain_as_can_be(
 async def test_a_card_refused_twice_is_given_up(http: Http, standin: StandIn) -> None:
     standin.fail_next(400, 50035, times=2)
     notifier = discord(http, standin.url)
-    error = await refusal(notifier.send(VIEW, None, ping=True))
+    error = await refusal(notifier.send(VIEW, None, ring=Ring.MENTION))
     assert (error.permanent, error.ambiguous, error.code) == (True, False, 50035)
-    assert await notifier.send(VIEW, None, ping=True)
+    assert await notifier.send(VIEW, None, ring=Ring.MENTION)
 
 
 async def test_a_forum_is_named(http: Http, standin: StandIn) -> None:
     standin.fail_next(400, 220001)
-    error = await refusal(discord(http, standin.url).send(VIEW, None, ping=True))
+    error = await refusal(discord(http, standin.url).send(VIEW, None, ring=Ring.MENTION))
     assert error.permanent
     assert "thread_id" in error.words
     assert len(standin.requests) == 1
@@ -68,7 +69,7 @@ async def test_a_webhook_that_is_gone_is_never_asked_again(
     standin.fail_next(status, code)
     notifier = discord(http, standin.url)
     for _ in range(3):
-        error = await refusal(notifier.send(VIEW, None, ping=True))
+        error = await refusal(notifier.send(VIEW, None, ring=Ring.MENTION))
         assert (error.permanent, error.code) == (True, known)
         assert "DISCORD_WEBHOOK_URL" in error.words
     assert len(standin.requests) == 1
@@ -77,9 +78,9 @@ async def test_a_webhook_that_is_gone_is_never_asked_again(
 async def test_missing_rights_concern_one_message(http: Http, standin: StandIn) -> None:
     standin.fail_next(403, 50013)
     notifier = discord(http, standin.url)
-    error = await refusal(notifier.send(VIEW, None, ping=True))
+    error = await refusal(notifier.send(VIEW, None, ring=Ring.MENTION))
     assert (error.permanent, error.code) == (True, 50013)
-    assert await notifier.send(VIEW, None, ping=True)
+    assert await notifier.send(VIEW, None, ring=Ring.MENTION)
 
 
 @pytest.mark.parametrize("answer", [{"html": True}, {"code": 40333}])
@@ -89,34 +90,34 @@ async def test_cloudflare_is_left_alone_for_minutes(
     standin.fail_next(403, **answer)
     time = Time()
     notifier = discord(http, standin.url, time)
-    error = await refusal(notifier.send(VIEW, None, ping=True))
+    error = await refusal(notifier.send(VIEW, None, ring=Ring.MENTION))
     assert not error.permanent
     assert error.retry_after == 300
     time.now += 290
-    assert (await refusal(notifier.send(VIEW, None, ping=True))).retry_after == 10
+    assert (await refusal(notifier.send(VIEW, None, ring=Ring.MENTION))).retry_after == 10
     assert len(standin.requests) == 1
     time.now += 10
-    assert await notifier.send(VIEW, None, ping=True)
+    assert await notifier.send(VIEW, None, ring=Ring.MENTION)
 
 
 async def test_a_rate_limit_says_when_to_come_again(http: Http, standin: StandIn) -> None:
     standin.fail_next(429, retry_after=40.5)
     time = Time()
     notifier = discord(http, standin.url, time)
-    error = await refusal(notifier.send(VIEW, None, ping=True))
+    error = await refusal(notifier.send(VIEW, None, ring=Ring.MENTION))
     assert (error.permanent, error.ambiguous, error.retry_after) == (False, False, 41)
-    error = await refusal(notifier.send(VIEW, None, ping=True))
+    error = await refusal(notifier.send(VIEW, None, ring=Ring.MENTION))
     assert error.retry_after == 41
     assert len(standin.requests) == 1
     time.now += 41
-    assert await notifier.send(VIEW, None, ping=True)
+    assert await notifier.send(VIEW, None, ring=Ring.MENTION)
 
 
 async def test_a_spent_bucket_is_waited_out_before_sending(http: Http) -> None:
     async with StandIn(rate_limit=(2, 3.0), clock=(time := Time())) as standin:
         notifier = discord(http, standin.url, time)
         for _ in range(5):
-            await notifier.send(VIEW, None, ping=False)
+            await notifier.send(VIEW, None, ring=Ring.SILENT)
         assert [seen.status for seen in standin.requests] == [200] * 5
         assert time.slept == [3.0, 3.0]
 
@@ -127,21 +128,23 @@ async def test_a_server_error_leaves_doubt_about_a_new_card_only(
     http: Http, standin: StandIn, status: int, method: str, ambiguous: bool
 ) -> None:
     notifier = discord(http, standin.url)
-    first = await notifier.send(VIEW, None, ping=True) if method == "PATCH" else None
+    first = await notifier.send(VIEW, None, ring=Ring.MENTION) if method == "PATCH" else None
     standin.fail_next(status, method=method)
-    error = await refusal(notifier.send(OVER, first, ping=False))
+    error = await refusal(notifier.send(OVER, first, ring=Ring.SILENT))
     assert (error.permanent, error.ambiguous, error.code) == (False, ambiguous, status)
 
 
 async def test_a_lost_answer_is_ambiguous(http: Http, standin: StandIn) -> None:
     standin.lose_answer()
-    error = await refusal(discord(http, standin.url).send(VIEW, None, ping=True))
+    error = await refusal(discord(http, standin.url).send(VIEW, None, ring=Ring.MENTION))
     assert (error.permanent, error.ambiguous) == (False, True)
     assert len(standin.messages) == 1
 
 
 async def test_nobody_listening_is_not_ambiguous(http: Http) -> None:
-    error = await refusal(discord(http, unused_address() + WEBHOOK).send(VIEW, None, ping=True))
+    error = await refusal(
+        discord(http, unused_address() + WEBHOOK).send(VIEW, None, ring=Ring.MENTION)
+    )
     assert (error.permanent, error.ambiguous) == (False, False)
 
 
@@ -165,7 +168,7 @@ async def test_a_429_in_every_dress(
     http: Http, aiohttp_server: AiohttpServer, text: str, headers: dict[str, str], wait: float
 ) -> None:
     url = await server(aiohttp_server, answering(429, text, **headers))
-    error = await refusal(discord(http, url + WEBHOOK).send(VIEW, None, ping=True))
+    error = await refusal(discord(http, url + WEBHOOK).send(VIEW, None, ring=Ring.MENTION))
     assert (error.permanent, error.retry_after) == (False, wait)
 
 
@@ -174,7 +177,7 @@ async def test_success_without_an_id_is_ambiguous(
     http: Http, aiohttp_server: AiohttpServer, text: str
 ) -> None:
     url = await server(aiohttp_server, answering(200, text))
-    error = await refusal(discord(http, url + WEBHOOK).send(VIEW, None, ping=True))
+    error = await refusal(discord(http, url + WEBHOOK).send(VIEW, None, ring=Ring.MENTION))
     assert (error.permanent, error.ambiguous) == (False, True)
 
 
@@ -183,7 +186,7 @@ async def test_redirects_are_not_followed_and_other_refusals_are_final(
     http: Http, aiohttp_server: AiohttpServer, status: int
 ) -> None:
     url = await server(aiohttp_server, answering(status, "no", Location="http://192.0.2.1/"))
-    error = await refusal(discord(http, url + WEBHOOK).send(VIEW, None, ping=True))
+    error = await refusal(discord(http, url + WEBHOOK).send(VIEW, None, ring=Ring.MENTION))
     assert (error.permanent, error.code) == (True, status)
 
 
@@ -209,7 +212,7 @@ async def test_no_text_ever_holds_the_token(http: Http, aiohttp_server: AiohttpS
             notifier = discord(http, url + WEBHOOK)
             for message_id in (None, "5"):
                 try:
-                    await notifier.send(VIEW, message_id, ping=True)
+                    await notifier.send(VIEW, message_id, ring=Ring.MENTION)
                 except DeliveryError as error:
                     texts += everything(error)
                 texts.append(repr(vars(notifier)))

@@ -46,6 +46,11 @@ def title(message: Message) -> str:
     return str(message.embeds[0]["title"])
 
 
+def cards(discord: Discord) -> list[Message]:
+    """What is no short message beside a card."""
+    return [message for message in discord.messages if message.embeds]
+
+
 def over(discord: Discord) -> bool:
     return bool(discord.messages) and title(discord.messages[0]).startswith("🟢 Over")
 
@@ -69,12 +74,15 @@ async def test_one_card_is_made_then_edited_to_its_end(tmp_path: Path, discord: 
         await running.post(body(alert(status="resolved")))
         await discord.wait_until(over)
         await settle(running)
-    (message,) = discord.messages
+    message, note = discord.messages
     assert message.pings.roles == ("4242",)
     assert not message.pings.users
     assert not message.pings.everyone
     assert not message.pings.silent
-    assert [r.method for r in discord.requests] == ["POST", "PATCH"]
+    assert sorted(r.method for r in discord.requests) == ["PATCH", "POST", "POST"]
+    assert note.pings.silent
+    assert not note.pings
+    assert note.content.startswith("**🟢 Over: ServiceDown happens**\nIncident 1 ended after ")
 
 
 HOSTILE = (
@@ -145,7 +153,7 @@ async def test_a_thousand_alerts_are_one_card(tmp_path: Path, discord: Discord) 
         await settle(running)
         assert (await running.post(thousand("resolved")))[0] == 200
         await discord.wait_until(over)
-    assert len(discord.messages) == 1
+    assert len(cards(discord)) == 1
 
 
 @pytest.mark.parametrize("trouble", ["503", "429", "html", "slow", "gone for a while"])
@@ -175,9 +183,93 @@ async def test_after_trouble_there_is_one_true_card(
                 )
                 await discord.start()
             await settle(running)
-    (message,) = discord.messages
+    (message,) = cards(discord)
     assert title(message).startswith("🟢 Over")
     assert not [entry for entry in logs if "exc_info" in entry]
+
+
+LADDER = policy_text("""
+  - {alert: ServiceDown, severity: critical, discord: now, mention: true, confirm: none, steps: [person @0s]}
+  - {alert: DiskFull, severity: critical, discord: now, confirm: none}
+  - {alert: Slow, severity: warning, discord: grouped, confirm: none}
+""")
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_long_outage_leaves_no_flood(tmp_path: Path, discord: Discord, ends: bool) -> None:
+    """Twenty incidents, each with a call for a person, while Discord is away."""
+    services = [f"s{number}" for number in range(20)]
+
+    def every(status: str) -> dict[str, Any]:
+        return body(
+            *(
+                alert(
+                    status=status,
+                    fingerprint=service,
+                    labels={"alertname": "ServiceDown", "severity": "critical", "service": service},
+                )
+                for service in services
+            )
+        )
+
+    url = discord.url
+    await discord.stop()
+    async with receiver(tmp_path, LADDER, DISCORD_WEBHOOK_URL=url) as running:
+        await running.post(every("firing"))
+        await running.until(ended("person", "done"), "the last call")
+        if ends:
+            await running.post(every("resolved"))
+            await running.until(lambda i: i["state"] == "resolved", "the end")
+        await discord.start()
+        running.receiver.worker.told.set()
+        await settle(running)
+        trail = [e["kind"] for i in await running.incidents() for e in i["events"]]
+    assert len(discord.messages) == len(services), "one true card each, and no call or note beside"
+    for message in discord.messages:
+        assert bool(message.pings.roles) is not ends
+        assert title(message).startswith("🟢 Over") is ends
+    assert trail.count("not told any more") == len(services) * (2 if ends else 1)
+    assert 'notifications_total{notifier="discord",outcome="dropped"}' in running.metrics()
+
+
+async def test_now_without_a_mention_is_a_push_and_grouped_is_silent(
+    tmp_path: Path, discord: Discord
+) -> None:
+    async with receiver(tmp_path, LADDER, DISCORD_WEBHOOK_URL=discord.url) as running:
+        await running.post(body(alert("Slow", labels=_labels("Slow", "warning", "a"))))
+        await running.post(body(alert("DiskFull", labels=_labels("DiskFull", "critical", "b"))))
+        await settle(running)
+        slow, full = discord.messages
+        assert (bool(slow.pings), slow.pings.silent, slow.content) == (False, True, "")
+        assert (bool(full.pings), full.pings.silent) == (False, False)
+        assert full.content == full.embeds[0]["title"]
+        # What joins a silent card and should be heard gets a message beside it, as loud as itself.
+        await running.post(
+            body(alert("DiskFull", fingerprint="c", labels=_labels("DiskFull", "critical", "a")))
+        )
+        await settle(running)
+        beside = discord.messages[2]
+        assert (bool(beside.pings), beside.pings.silent, beside.embeds) == (False, False, [])
+        assert "DiskFull" in beside.content
+
+
+def _labels(name: str, severity: str, service: str) -> dict[str, str]:
+    return {"alertname": name, "severity": severity, "service": service}
+
+
+async def test_what_a_deleted_webhook_did_not_take_goes_to_its_successor(
+    tmp_path: Path, discord: Discord
+) -> None:
+    discord.default.deleted = True
+    async with receiver(tmp_path, LADDER, DISCORD_WEBHOOK_URL=discord.url) as running:
+        await running.post(body())
+        await running.until(lambda i: "not told" in [e["kind"] for e in i["events"]], "a refusal")
+        assert "outbox_depth 2.0" in running.metrics(), "OutboxStuck sees it"
+    fresh = discord.url_of(discord.add_webhook())
+    async with receiver(tmp_path, LADDER, DISCORD_WEBHOOK_URL=fresh) as running:
+        await settle(running)
+    (message,) = discord.messages
+    assert message.pings.roles == ("4242",)
 
 
 async def test_a_webhook_that_is_gone_stops_nothing(tmp_path: Path, discord: Discord) -> None:

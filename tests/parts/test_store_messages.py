@@ -10,7 +10,8 @@ from sqlite3 import Connection
 
 import pytest
 
-from receiver.records import Message
+from receiver.note import Note
+from receiver.records import Message, Ring
 from receiver.store import incidents, messages
 from receiver.store.database import connect, migrate
 
@@ -30,7 +31,7 @@ def card(c: Connection, now: datetime = NOW) -> Message:
     """There is news at ``now``; what is due then."""
     found = incidents.open_of(c, "a")
     incident_id = found.id if found else incidents.open_incident(c, "a", "critical", now)
-    messages.touch_card(c, incident_id, "discord", False, now)
+    messages.touch_card(c, incident_id, "discord", Ring.SILENT, now)
     message = messages.message_due(c)
     assert message is not None
     return message
@@ -78,6 +79,51 @@ def test_an_edit_that_was_cut_off_is_simply_made_again(c: Connection) -> None:
     assert messages.attempt_message(c, edit) == 0
 
 
+def test_a_call_that_waits_takes_the_next_one_in(c: Connection) -> None:
+    first = card(c)
+    incident_id = first.incident_id or 0
+    messages.add_call(c, incident_id, "discord", Ring.NOTIFY, NOW)
+    waiting = messages.message_due(c)
+    assert waiting is not None
+    assert waiting.kind == "card", "a call never goes out before the card it stands beside"
+    messages.delivered(c, first, "1", NOW, Ring.MENTION)
+    messages.add_call(c, incident_id, "discord", Ring.MENTION, NOW + SOON)
+    call = messages.message_due(c)
+    assert call is not None
+    assert (call.kind, call.ring, call.revision) == ("call", Ring.MENTION, 2)
+    messages.add_call(c, incident_id, "discord", Ring.MENTION, NOW + SOON)
+    messages.delivered(c, call, "2", NOW + SOON)
+    again = messages.message_due(c)
+    assert again is not None, "what came while one was being sent is heard too"
+    messages.delivered(c, again, "3", NOW + SOON)
+    assert messages.message_due(c) is None
+    assert messages.heard(c, incident_id) == messages.Heard(NOW, Ring.MENTION, NOW + SOON)
+
+
+def test_a_card_that_became_louder_while_it_was_posted_is_rung_for(c: Connection) -> None:
+    quiet = card(c)
+    messages.touch_card(c, quiet.incident_id or 0, "discord", Ring.MENTION, NOW + SOON)
+    messages.delivered(c, quiet, "1", NOW + SOON)
+    kinds = []
+    while one := messages.message_due(c):
+        kinds.append((one.kind, one.ring))
+        messages.delivered(c, one, one.message_id or "2", NOW + SOON)
+    assert sorted(kinds) == [("call", Ring.MENTION), ("card", Ring.MENTION)]
+
+
+def test_of_notes_of_one_topic_the_newest_is_told(c: Connection) -> None:
+    for title in ("old", "new"):
+        messages.add_note(c, Note(title=title), "discord", NOW, topic="digest")
+    messages.add_note(c, Note(title="alone"), "discord", NOW)
+    told = []
+    while one := messages.message_due(c):
+        told.append(Note.model_validate_json(one.note).title)
+        messages.delivered(c, one, "2", NOW)
+    assert told == ["new", "alone"]
+    (event,) = c.execute("SELECT kind, words FROM events").fetchall()
+    assert tuple(event) == ("not told any more", "a newer one has taken its place")
+
+
 def test_a_file_of_the_first_release_is_brought_up_to_date(tmp_path: Path) -> None:
     old = connect(tmp_path / "old.sqlite3")
     script = resources.files("receiver.store").joinpath("schema.sql").read_text(encoding="utf-8")
@@ -94,4 +140,5 @@ def test_a_file_of_the_first_release_is_brought_up_to_date(tmp_path: Path) -> No
     migrate(old)
     message = card(old, NOW + SOON)
     assert (message.message_id, message.revision, message.copies) == ("1001", 4, 0)
+    assert message.ring is Ring.MENTION
     old.close()

@@ -25,6 +25,7 @@ from receiver.card import (
 )
 from receiver.markdown import utf16_len
 from receiver.notifiers.discord import render
+from receiver.records import Ring
 from tests.standins.discord_form import check_message
 from tests.standins.discord_problems import Problems
 
@@ -112,7 +113,7 @@ VIEWS = {
 @pytest.mark.parametrize("case", [*VIEWS, "opened_ping", "person_called_ping"])
 def test_the_body_is_the_one_on_record(case: str) -> None:
     name = case.removesuffix("_ping")
-    body = render(VIEWS[name], mention=ROLE, ping=name != case)
+    body = render(VIEWS[name], mention=ROLE, ring=Ring.MENTION if name != case else Ring.SILENT)
     file = GOLDEN / f"card_{case}.json"
     text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
     if os.environ.get("UPDATE_GOLDEN"):
@@ -192,20 +193,23 @@ def assert_acceptable(body: dict[str, Any]) -> None:
     assert not re.search(r"@(everyone|here)|<(@[!&]?|#|a?:\w+:)\d+>", shown)
 
 
-@given(ANY_VIEW, st.booleans())
+@given(ANY_VIEW, st.sampled_from(Ring))
 @settings(max_examples=200, deadline=None)
 def test_whatever_the_incident_says_discord_accepts_the_card(
-    view: IncidentView, ping: bool
+    view: IncidentView, ring: Ring
 ) -> None:
-    body = render(view, mention=ROLE, ping=ping)
+    body = render(view, mention=ROLE, ring=ring)
     assert_acceptable(body)
-    assert body["allowed_mentions"] == {"parse": [], **({"roles": ["4242"]} if ping else {})}
-    assert ("content" in body) is ping
+    assert body["allowed_mentions"] == {
+        "parse": [],
+        **({"roles": ["4242"]} if ring is Ring.MENTION else {}),
+    }
+    assert ("content" in body) is (ring > Ring.SILENT)
 
 
 def test_a_thousand_alerts_say_how_many_are_left_out() -> None:
     view = replace(OPENED, alerts=(replace(DOWN, summary="x" * 100_000),) * 1000, truncated=5)
-    body = render(view, mention="", ping=False)
+    body = render(view, mention="", ring=Ring.SILENT)
     assert_acceptable(body)
     value = compose(view).fields[1][1]
     left_out = re.search(r"and (\d+) more$", value)
@@ -246,5 +250,6 @@ def test_of_too_many_steps_the_latest_stay() -> None:
     ],
 )
 def test_only_a_ping_may_ring(mention: str, allowed: dict[str, Any]) -> None:
-    assert render(OPENED, mention=mention, ping=True)["allowed_mentions"] == allowed
-    assert render(OPENED, mention=mention, ping=False)["allowed_mentions"] == {"parse": []}
+    assert render(OPENED, mention=mention, ring=Ring.MENTION)["allowed_mentions"] == allowed
+    for quieter in (Ring.SILENT, Ring.NOTIFY):
+        assert render(OPENED, mention=mention, ring=quieter)["allowed_mentions"] == {"parse": []}

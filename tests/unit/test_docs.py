@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from receiver.gates import GATE_NAMES
 from receiver.policy import load_policy
+from receiver.records import Ring
 from recovery.cli import main as recovery
 from sermon_monitor.cli import main as monitor
 from sermon_monitor.settings import RESERVED, Settings
@@ -179,8 +180,8 @@ def test_the_table_of_alerts_is_that_of_rules_and_policy() -> None:
             continue
         row = next(r for r in policy.alerts if r.matches({"alertname": name, **labels}))
         (steps,) = [r.get("steps", []) for r in written if (r["alert"], r.get("match", {})) == (row.alert, dict(row.match))]  # fmt: skip
-        told = "board" if row.discord == "digest" else "silent"
-        rings = "rings" if row.mention else told
+        told = {Ring.MENTION: "rings", Ring.NOTIFY: "push", Ring.SILENT: "silent"}[row.ring]
+        rings = "board" if row.discord == "digest" else told
         confirmed = "–" if row.confirm == "none" else row.confirm
         ladder = " → ".join(step.replace("@", "") for step in steps) or "none"
         wanted.append([shown_name, row.severity, rings, confirmed, ladder])

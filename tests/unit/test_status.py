@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from receiver.gates import Confirmation
-from receiver.records import AlertInstance, Incident, Message, Step, Window
+from receiver.records import AlertInstance, Incident, Message, Ring, Step, Window
 from sermon_monitor.status import Kept, OpenIncident, Seen, judge
 from target.versions import Ledger, Release
 
@@ -21,7 +21,7 @@ ALERT = AlertInstance(1, 3, "f", "ServiceDown", "critical", {}, {}, NOW, NOW, NO
 
 
 def message(**changes: Any) -> Message:
-    waiting = Message(7, 3, "card", "discord", False, None, 2, 1, NOW, 0, "", 0, "")
+    waiting = Message(7, 3, "card", "discord", Ring.SILENT, None, 2, 1, NOW, 0, "", 0, "", NOW)
     return replace(waiting, **changes)
 
 
