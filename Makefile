@@ -1,6 +1,6 @@
 # Everything a developer or a new user types. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo check bench lint dashboards lock
+.PHONY: help run test demo check bench chaos lint dashboards lock
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -32,6 +32,9 @@ check: $(VENV)/.run ## settings, rules and what can be reached from here
 
 bench: $(VENV)/.dev ## CPU and memory against peers and floors; ARGS names sections (docs/performance.md)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: $(VENV)/.dev ## kill the receiver 500 times and more, at every step, amid all kinds of trouble; ARGS="--seed N" plays a run again
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: $(VENV)/.dev ## style, types and the layers between the packages
 	$(BIN)/ruff check --no-cache .

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
@@ -17,3 +19,28 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+class SteadyClock:
+    """Another clock's time, which goes on evenly when that one is set, until ``follow`` is called.
+
+    So nobody sees a jump in the middle of what they do: what waits for a time is moved first.
+    """
+
+    def __init__(self, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """``monotonic`` counts seconds and cannot be set."""
+        self._clock = clock
+        self._monotonic = monotonic
+        self._anchor = clock.now(), monotonic()
+
+    def now(self) -> datetime:
+        moment, ticks = self._anchor
+        return moment + timedelta(seconds=self._monotonic() - ticks)
+
+    def ahead(self) -> timedelta:
+        """How far the other clock is ahead of this one; negative where it is behind."""
+        return self._clock.now() - self.now()
+
+    def follow(self) -> None:
+        """Show the other clock's time from now on."""
+        self._anchor = self._clock.now(), self._monotonic()

@@ -54,9 +54,17 @@ class _Destination:
     def __init__(self) -> None:
         self.failures = 0
         self.again: datetime | None = None
+        self._said_at: datetime | None = None
+
+    def free_at(self, now: datetime) -> datetime | None:
+        """When it is to be tried next; a clock that was set back since does not put that off."""
+        if self.again and self._said_at and now < self._said_at:
+            self.again, self._said_at = self.again - (self._said_at - now), now
+        return self.again
 
     def failed(self, error: DeliveryError, now: datetime) -> None:
         self.failures += 1
+        self._said_at = now
         pause = error.retry_after if error.retry_after is not None else _pause(self.failures)
         self.again = now + timedelta(
             seconds=pause if error.retry_after else min(pause, LONGEST_PROBE)
@@ -122,9 +130,10 @@ class Outbox:
         if message is None:
             return IDLE
         notifier = self._notifiers.get(message.notifier) or next(iter(self._notifiers.values()))
-        again = self._destinations[notifier.name].again
+        now = self._clock.now()
+        again = self._destinations[notifier.name].free_at(now)
         due_at = max(message.due_at, again) if again else message.due_at
-        early = (due_at - self._clock.now()).total_seconds()
+        early = (due_at - now).total_seconds()
         if early > 0:
             return early
         await self._send(message, notifier)

@@ -19,7 +19,7 @@ from receiver.actions.person import Person
 from receiver.actions.restart import Restart
 from receiver.actions.rollback import Rollback
 from receiver.app import App
-from receiver.clock import Clock
+from receiver.clock import Clock, SteadyClock
 from receiver.github.client import GitHub
 from receiver.github.preflight import Preflight
 from receiver.heartbeat import Heartbeat
@@ -36,6 +36,7 @@ from receiver.sight import Lookback
 from receiver.situation import Lookout
 from receiver.store import incidents
 from receiver.store.database import Database, StoreError
+from receiver.timers import Timers
 from receiver.verify import Confirmer
 from receiver.watchdog import Watchdog
 from receiver.worker import Worker
@@ -91,7 +92,7 @@ class Receiver:
         self.policy = load_policy(policy_path(settings))
         self._engine = engine
         self._registry = registry
-        self._clock = clock
+        self._clock = SteadyClock(clock)
         self._database = Database(settings.database_path)
         self._sessions: list[aiohttp.ClientSession] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -117,7 +118,14 @@ class Receiver:
         first = next(iter(notifiers))
         lookback = Lookback(self._database, self.settings, self.policy, http)
         self.worker = Worker(
-            self._database, self.lookout, actions, metrics, self._clock, first, lookback
+            self._database,
+            self.lookout,
+            actions,
+            metrics,
+            self._clock,
+            first,
+            lookback,
+            Timers(self._database, self._clock),
         )
         self.outbox = Outbox(
             self._database, notifiers, self.settings, metrics, self._clock, self.worker.told

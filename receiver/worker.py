@@ -24,9 +24,10 @@ from receiver.metrics import Metrics
 from receiver.records import Approval, Ask, Ring, Step
 from receiver.sight import Lookback
 from receiver.situation import History, Lookout, read_history
+from receiver.store import agenda, incidents, messages, steps
 from receiver.store import approvals as approval_rows
-from receiver.store import incidents, messages, steps, windows
 from receiver.store.database import Database, StoreError
+from receiver.timers import Timers
 from target.engine import EngineError
 
 log = structlog.get_logger("worker")
@@ -51,6 +52,7 @@ class Worker:
         clock: Clock,
         notifier: str,
         lookback: Lookback,
+        timers: Timers,
     ) -> None:
         self._database = database
         self._lookout = lookout
@@ -58,6 +60,7 @@ class Worker:
         self._actions = actions
         self._metrics = metrics
         self._clock = clock
+        self._timers = timers
         self._notifier = notifier
         self._wake = asyncio.Event()
         self._stopping = False
@@ -84,6 +87,8 @@ class Worker:
                 await self._sleep_at_most(LONGEST_SLEEP)
 
     async def _round(self) -> None:
+        if await self._timers.keep():
+            self.told.set()
         now = self._clock.now()
 
         def look(c: Connection) -> tuple[list[int], int]:
@@ -99,7 +104,7 @@ class Worker:
             await self._guarded(self.handle(incident_id), incident_id)
 
     async def _sleep(self) -> None:
-        upcoming = await self._database.run(_next_due)
+        upcoming = await self._database.run(agenda.next_due)
         await self._sleep_at_most(upcoming - self._clock.now() if upcoming else LONGEST_SLEEP)
 
     async def _sleep_at_most(self, wanted: timedelta) -> None:
@@ -340,11 +345,5 @@ class Worker:
 
 
 def _order(step: Step) -> tuple[bool, datetime, bool, int]:
-    """What runs goes on first; then by time, MinIO before the application that needs it."""
+    """What runs goes on first; then by time, MinIO before the app that needs it."""
     return (step.state != "running", step.due_at, step.target != "minio", step.id)
-
-
-def _next_due(c: Connection) -> datetime | None:
-    """When there is next something to do: a step, a look at an end, a window to tell of, an approval that expires."""
-    upcoming = (steps.next_due(c), windows.next_change(c), approval_rows.next_end(c))
-    return min((at for at in upcoming if at is not None), default=None)

@@ -61,10 +61,7 @@ class ScriptedEngine:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[ScriptedEngine]:
         app = web.Application(middlewares=[self._script])
-        app.router.add_get("/_ping", self._ping)
-        app.router.add_get("/events", self._events)
-        app.router.add_get("/containers/json", self._list)
-        app.router.add_get("/containers/{id}/json", self._inspect)
+        self.routes(app)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.UnixSite(runner, str(self._socket)).start()
@@ -73,6 +70,13 @@ class ScriptedEngine:
         finally:
             self.cut()
             await runner.cleanup()
+
+    def routes(self, app: web.Application) -> None:
+        """What it answers; a subclass may know more."""
+        app.router.add_get("/_ping", self._ping)
+        app.router.add_get("/events", self._events)
+        app.router.add_get("/containers/json", self._list)
+        app.router.add_get("/containers/{id}/json", self._inspect)
 
     @web.middleware
     async def _script(self, request: web.Request, handler: Any) -> web.StreamResponse:

@@ -74,6 +74,7 @@ class StandIn:
         self._failures: deque[_Trouble] = deque()
         self._stalls: deque[_Trouble] = deque()
         self._losses: deque[_Trouble] = deque()
+        self._lies: deque[_Trouble] = deque()
         self._runner: web.AppRunner | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._condition = threading.Condition()
@@ -165,6 +166,21 @@ class StandIn:
         """The next ``times`` requests are carried out, then the connection is cut instead of answered."""
         self._losses.append(_Trouble(times, method))
 
+    def lie_next(
+        self, status: int, text: str = "", *, times: int = 1, method: str | None = None
+    ) -> None:
+        """The next ``times`` requests are carried out, and answered as a proxy in between might: with this."""
+
+        def answer() -> web.Response:
+            return web.Response(status=status, text=text, content_type="text/html")
+
+        self._lies.append(_Trouble(times, method, answer=answer))
+
+    def calm(self) -> None:
+        """No trouble that was scripted is left."""
+        for queue in (self._failures, self._stalls, self._losses, self._lies):
+            queue.clear()
+
     def changed(self) -> None:
         """Wake everything that waits for a condition. May be called from any thread."""
         with self._condition:
@@ -204,9 +220,12 @@ class StandIn:
         if stalled:
             await self._pause(stalled.stall_seconds)
         failed = _take(self._failures, request)
+        lied = None if failed else _take(self._lies, request)
         status = 0
         try:
             answer = failed.answer() if failed and failed.answer else await handler(request)
+            if lied and lied.answer:
+                answer = lied.answer()
             status = 0 if lost else answer.status
         except web.HTTPException as error:
             status = error.status

@@ -1,0 +1,236 @@
+"""What is watched: an application and its MinIO on an Engine, and versions that are good or bad."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from target.version_keeper import LedgerFile
+from target.versions import Facts, condemn, judge, observe
+from tests.parts.scripted_engine import ScriptedEngine
+
+APP, MINIO = "sermon-uploader", "minio"
+GOOD_AFTER = timedelta(minutes=15)
+
+
+class Clock:
+    """The machine's clock: the Engine and the receiver share it, and it jumps."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.offset = 0.0
+        self.jump(0.0)
+
+    def jump(self, seconds: float) -> None:
+        self.offset += seconds
+        if not self.file.exists():
+            self.file.write_bytes(b"\0" * 8)
+        with self.file.open("r+b") as opened:  # in place: the receiver has it mapped
+            opened.write(struct.pack("d", self.offset))
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.offset)
+
+
+class Deployment(ScriptedEngine):
+    """One Engine with both containers; ``version`` is what the application's runs."""
+
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        super().__init__(directory / "docker.sock")
+        self.clock = clock
+        self.version = 1
+        self.bad: set[int] = set()
+        self.hung = set()
+        """Of ScriptedEngine: inspections that never come."""
+        self.frozen: set[str] = set()
+        """Containers that run and do not answer, until they are restarted."""
+        self.restarts: dict[str, int] = {APP: 0, MINIO: 0}
+        self.restart_seconds: Callable[[], float] = lambda: 0.05
+        self.refusal = ""
+        """What the Engine says instead of restarting anything."""
+        self.lost_answers = 0
+        """So many answers to a restart are still to be cut off, after it was done."""
+        self._directory = directory
+        self._ids = itertools.count(1)
+        self._nano = itertools.count(1)
+        self.ledger = LedgerFile(directory / "state" / "versions.json", say=lambda _: None)
+        for name in (APP, MINIO):
+            self._create(name)
+
+    def well(self, name: str) -> bool:
+        """Whether its health endpoint answers 200."""
+        return (
+            self._state(name)["Status"] == "running"
+            and name not in self.frozen
+            and (name != APP or self.version not in self.bad)
+        )
+
+    def stop(self, name: str) -> None:
+        self._state(name).update(Status="exited", Pid=0)
+        self._say("die", name)
+
+    def run_version(self, version: int) -> None:
+        """Another image runs, in a container of its own."""
+        self.version = version
+        self.frozen.discard(APP)
+        del self.containers[self._key(APP)]
+        self._create(APP)
+
+    def deploy_bad(self) -> None:
+        """A new version that does not work, after one that the ledger knows as good."""
+        former, new = self.version, self.version + 1
+        self.bad.add(new)
+        self.ledger.update(lambda ledger: self._proved(ledger, former, new))
+        self.run_version(new)
+
+    def put_right(self) -> None:
+        """As a person on the host would: a new version that works, everything started."""
+        broken = self.version
+        self.bad.discard(broken + 1)
+        self.run_version(broken + 1)
+        self.frozen.clear()
+        if not self.well(MINIO):
+            self._start(MINIO)
+
+    def version_of(self, image_id: str) -> int:
+        return next(v for v in range(self.version + 2) if image_of(v) == image_id)
+
+    def _proved(self, ledger: Any, good: int, new: int) -> Any:
+        now = self.clock.now() - timedelta(days=2)
+        for version, well in ((good, True), (new, False)):
+            ledger = observe(ledger, APP, facts_of(version), now)
+            if well:  # a human's word counts more than what an earlier rollback left behind
+                for hours in (0, 1):
+                    ledger = judge(ledger, APP, True, now + timedelta(hours=hours), GOOD_AFTER)
+            now += timedelta(days=1)
+        return ledger if new == good else condemn(ledger, APP, image_of(0))
+
+    def _create(self, name: str) -> None:
+        key = hashlib.sha256(f"{name}{next(self._ids)}".encode()).hexdigest()
+        self.add(key, name, StartedAt=_text(self.clock.now()))
+        version = self.version if name == APP else 0
+        self.containers[key].update(
+            Image=image_of(version),
+            Config={"Image": f"{name}:v{version}"},
+            Created=_text(self.clock.now()),
+        )
+        self._say("start", name)
+
+    def _start(self, name: str) -> None:
+        self.frozen.discard(name)
+        self._state(name).update(Status="running", Pid=42, StartedAt=_text(self.clock.now()))
+        self._say("start", name)
+
+    def _key(self, name: str) -> str:
+        return next(k for k, c in self.containers.items() if c["Name"] == f"/{name}")
+
+    def _state(self, name: str) -> dict[str, Any]:
+        state: dict[str, Any] = self.containers[self._key(name)]["State"]
+        return state
+
+    def _say(self, action: str, name: str) -> None:
+        self.tell(action, self._key(name), next(self._nano), name=name)
+
+    def routes(self, app: web.Application) -> None:
+        super().routes(app)
+        app.router.add_get("/version", _version)
+        app.router.add_post("/{api}/containers/{id}/restart", self._restart)
+        app.router.add_get("/images/json", self._images)
+        app.router.add_get("/images/{name:.+}/json", self._image)
+        app.router.add_post("/images/{name:.+}/tag", _done)
+        app.router.add_delete("/images/{name:.+}", self._images)
+
+    async def _restart(self, request: web.Request) -> web.Response:
+        """As the Engine does it: to its end, whoever asked may have gone meanwhile."""
+        key = request.match_info["id"]
+        if key not in self.containers:
+            return web.json_response({"message": "No such container"}, status=404)
+        if self.refusal:
+            return web.json_response({"message": self.refusal}, status=500)
+        name = self.containers[key]["Name"].lstrip("/")
+        self.restarts[name] += 1
+        await asyncio.shield(asyncio.ensure_future(self._carry_out(name, key)))
+        if self.lost_answers > 0 and request.transport is not None:
+            self.lost_answers -= 1
+            request.transport.abort()
+        return web.Response(status=204)
+
+    async def _carry_out(self, name: str, key: str) -> None:
+        await asyncio.sleep(self.restart_seconds())
+        if key in self.containers:
+            self._start(name)
+
+    async def _images(self, _: web.Request) -> web.Response:
+        return web.json_response([_image_json(v) for v in range(self.version + 1)])
+
+    async def _image(self, request: web.Request) -> web.Response:
+        wanted = request.match_info["name"]
+        found = [v for v in range(self.version + 1) if image_of(v) == wanted]
+        if not found:
+            return web.json_response({"message": "No such image"}, status=404)
+        return web.json_response(_image_json(found[0]))
+
+
+def image_of(version: int) -> str:
+    return f"sha256:{hashlib.sha256(str(version).encode()).hexdigest()}"
+
+
+def facts_of(version: int) -> Facts:
+    return Facts(
+        f"{APP}:v{version}",
+        image_of(version),
+        tag=f"v{version}",
+        revision=hashlib.sha256(f"commit {version}".encode()).hexdigest()[:40],
+        version=f"v{version}",
+    )
+
+
+def _image_json(version: int) -> dict[str, Any]:
+    facts = facts_of(version)
+    labels = {
+        "org.opencontainers.image.revision": facts.revision,
+        "org.opencontainers.image.version": facts.version,
+    }
+    return {"Id": facts.image_id, "RepoTags": [facts.image], "RepoDigests": [], "Config": {"Labels": labels}, "Labels": labels}  # fmt: skip
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+async def _version(_: web.Request) -> web.Response:
+    return web.json_response({"ApiVersion": "1.41", "Version": "20.10.24"})
+
+
+async def _done(_: web.Request) -> web.Response:
+    return web.Response(status=201)
+
+
+@asynccontextmanager
+async def endpoints(deployment: Deployment) -> AsyncIterator[tuple[str, str]]:
+    """Addresses of the application and of MinIO."""
+
+    def serving(name: str) -> TestServer:
+        async def health(_: web.Request) -> web.Response:
+            return web.json_response({}, status=200 if deployment.well(name) else 503)
+
+        application = web.Application()
+        application.router.add_get("/{path:.*}", health)
+        return TestServer(application)
+
+    async with AsyncExitStack() as stack:
+        urls = [
+            str((await stack.enter_async_context(serving(name))).make_url("")).rstrip("/")
+            for name in (APP, MINIO)
+        ]
+        yield urls[0], urls[1]

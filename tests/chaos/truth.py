@@ -1,0 +1,210 @@
+"""What must hold at the end of every scenario, whatever was killed, lost, late or lied about in it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import SecretStr
+
+from receiver.http import Answer, Http
+from receiver.notifiers.discord import Discord as DiscordNotifier
+from receiver.records import Ring
+from receiver.settings import ReceiverSettings
+from receiver.situation import read_history
+from receiver.store.database import MIGRATIONS, StoreError, reading
+from receiver.view import view_of
+from tests.chaos.deployment import APP, MINIO, facts_of
+
+if TYPE_CHECKING:
+    from tests.chaos.world import World
+
+FAULTS = ("our own fault", "in our own code", "Traceback", "could not be made")
+
+
+def commit_of(version: int) -> str:
+    return facts_of(version).revision
+
+
+def is_open(store: Path) -> bool:
+    """Whether a receiver has made it, and brought it up to date."""
+    try:
+        with reading(store) as c:
+            version: int = c.execute("PRAGMA user_version").fetchone()[0]
+    except StoreError:
+        return False
+    return version == len(MIGRATIONS)
+
+
+def unfinished(store: Path) -> list[str]:
+    """What is not at rest, in words."""
+    with reading(store) as c:
+        left = [
+            f"message {r['id']} ({r['kind']}) is not told: {r['error']}"
+            for r in c.execute("SELECT * FROM messages WHERE revision > delivered")
+        ]
+        left += [
+            f"step {r['id']} ({r['action']}) is {r['state']} {r['phase']}: {r['words']}"
+            for r in c.execute("SELECT * FROM steps WHERE state IN ('pending', 'running')")
+        ]
+        left += [
+            f"incident {r['id']} ({r['service']}) is open, and nothing of it fires: {r['verdict']}"
+            for r in c.execute("SELECT * FROM incidents WHERE state = 'open'")
+            if not _fires(c, r["id"])
+        ]
+    return left
+
+
+def check(world: World) -> list[str]:
+    """Every law that does not hold, in words."""
+    with reading(world.store) as c:
+        found = [
+            *_nothing_is_lost(c, world),
+            *_no_step_twice(c, world),
+            *_one_rollback(c, world),
+            *_closed_or_called(c, world),
+            *_cards_are_true(c, world),
+        ]
+        _count(c, world)
+    log = world.log.read_text(errors="replace")
+    found += [
+        f"the log says: {line[:300]}" for line in log.splitlines() if any(f in line for f in FAULTS)
+    ]
+    return found
+
+
+def _nothing_is_lost(c: sqlite3.Connection, world: World) -> Iterator[str]:
+    """Every accepted firing made an instance or counted as a repeat; every end ended one or is noted."""
+    seen: Counter[str] = Counter()
+    for row in c.execute("SELECT fingerprint, repeats, ended_at FROM alerts"):
+        seen[row["fingerprint"]] += 1 + row["repeats"]
+    for (key, status), accepted in world.told.accepted.items():
+        tried = world.told.tried[key, status]
+        if status == "firing" and not accepted <= seen[key] <= tried:
+            yield f"{key}: {accepted} firings accepted, {seen[key]} remembered, {tried} told"
+    for key, status in world.told.tried:
+        if status == "firing" and seen[key] > world.told.tried[key, "firing"]:
+            yield f"{key}: more firings remembered than told"
+    ends = sum(1 for _ in c.execute("SELECT 1 FROM alerts WHERE ended_at IS NOT NULL"))
+    ends += sum(1 for _ in c.execute("SELECT 1 FROM events WHERE kind = 'stray end'"))
+    accepted = sum(n for (_, status), n in world.told.accepted.items() if status == "resolved")
+    tried = sum(n for (_, status), n in world.told.tried.items() if status == "resolved")
+    if not accepted <= ends <= tried:
+        yield f"{accepted} ends accepted, {ends} remembered, {tried} told"
+    fires = {r[0] for r in c.execute("SELECT fingerprint FROM alerts WHERE ended_at IS NULL")}
+    if fires != set(world.prometheus.firing):
+        yield f"{sorted(world.prometheus.firing)} fires, {sorted(fires)} is remembered"
+
+
+def _no_step_twice(c: sqlite3.Connection, world: World) -> Iterator[str]:
+    """A restart reaches the Engine at most once a step."""
+    for target, name in (("app", APP), ("minio", MINIO)):
+        begun = c.execute(
+            "SELECT count(*) FROM steps WHERE action = 'restart' AND target = ? AND started_at IS NOT NULL",
+            (target,),
+        ).fetchone()[0]
+        if world.deployment.restarts[name] > begun:
+            yield f"{begun} restarts of {name} were begun, {world.deployment.restarts[name]} were made"
+
+
+def _one_rollback(c: sqlite3.Connection, world: World) -> Iterator[str]:
+    """A dispatch at most once a step, and a step at most once an incident."""
+    sent = Counter(d.inputs["correlation_id"] for d in world.github.dispatches)
+    yield from (f"{key} was dispatched {n} times" for key, n in sent.items() if n > 1)
+    incidents = Counter(key.split("-")[1] for key in sent)
+    yield from (f"incident {key} had {n} rollbacks" for key, n in incidents.items() if n > 1)
+    known = {
+        row[0]
+        for row in c.execute(
+            "SELECT detail ->> 'correlation_id' FROM steps WHERE action = 'rollback'"
+        )
+    }
+    yield from (f"{key} was dispatched and is not remembered" for key in set(sent) - known)
+
+
+def _closed_or_called(c: sqlite3.Connection, world: World) -> Iterator[str]:
+    """Whatever asked for steps is over, or somebody was called, and Discord has the call."""
+    for row in c.execute("SELECT * FROM incidents WHERE state = 'open'").fetchall():
+        asked = c.execute(
+            "SELECT state FROM steps WHERE incident_id = ? AND action = 'person'", (row["id"],)
+        ).fetchall()
+        if asked and "done" not in {state for (state,) in asked}:
+            yield f"incident {row['id']} ({row['service']}) is open and nobody was called"
+        calls = c.execute(
+            "SELECT message_id FROM messages WHERE incident_id = ? AND kind = 'call'", (row["id"],)
+        ).fetchall()
+        there = {m.id for m in world.discord.messages}
+        if asked and not any(message_id in there for (message_id,) in calls):
+            yield f"incident {row['id']}: the call is not on Discord"
+
+
+def _cards_are_true(c: sqlite3.Connection, world: World) -> Iterator[str]:
+    """The message that counts shows what the product says of the incident now."""
+    shown = {message.id: message for message in world.discord.messages}
+    settings = ReceiverSettings.model_validate({k: v for k, v in world.environment.items() if k.lower() in ReceiverSettings.model_fields})  # fmt: skip
+    for row in c.execute("SELECT * FROM messages WHERE kind = 'card'").fetchall():
+        card = shown.get(row["message_id"])
+        if card is None or card.deleted:
+            yield f"incident {row['incident_id']}: its card is not on Discord"
+            continue
+        wanted = _rendered(c, row, settings)
+        said, true = _text(card.embeds), _text(wanted["embeds"])
+        if said != true:
+            yield f"incident {row['incident_id']}: the card says {said}, true is {true}"
+
+
+def _fires(c: sqlite3.Connection, incident_id: int) -> bool:
+    query = "SELECT 1 FROM alerts WHERE incident_id = ? AND ended_at IS NULL"
+    return c.execute(query, (incident_id,)).fetchone() is not None
+
+
+def _text(embeds: Iterable[Mapping[str, Any]]) -> str:
+    """As a reader compares them. How often an alert was repeated is told as of the last edit."""
+    said = [{k: v for k, v in embed.items() if k != "type"} for embed in embeds]
+    return re.sub(r", reported \d+ times", "", json.dumps(said, sort_keys=True, ensure_ascii=False))
+
+
+class _Captured(Http):
+    """Keeps the body instead of sending it."""
+
+    def __init__(self) -> None:
+        self.body: Mapping[str, Any] = {}
+
+    async def request(self, method: str, url: Any, **more: Any) -> Answer:
+        self.body = more["json"]
+        return Answer(200, {}, b'{"id": "1"}')
+
+
+def _rendered(
+    c: sqlite3.Connection, row: Mapping[str, Any], settings: ReceiverSettings
+) -> Mapping[str, Any]:
+    """The card as the product's own notifier would send it now."""
+    history = read_history(c, row["incident_id"], datetime.now(UTC))
+    if history is None:
+        raise AssertionError(f"no incident {row['incident_id']}")
+    captured = _Captured()
+    notifier = DiscordNotifier(
+        captured, cast(SecretStr, settings.discord_webhook_url), settings.discord_mention
+    )
+    view = replace(view_of(history, settings), copies=row["copies"])
+    coroutine = notifier.send(view, row["message_id"], ring=Ring.SILENT)
+    try:
+        coroutine.send(None)  # nothing in it waits
+    except StopIteration:
+        return captured.body
+    raise AssertionError("the notifier waits for something")
+
+
+def _count(c: sqlite3.Connection, world: World) -> None:
+    for table in ("incidents", "alerts", "steps", "messages"):
+        world.outcome.counts[table] = c.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+    world.outcome.counts["webhooks"] = sum(world.told.accepted.values())
+    world.outcome.counts["dispatches"] = len(world.github.dispatches)
+    world.outcome.counts["restarts"] = sum(world.deployment.restarts.values())

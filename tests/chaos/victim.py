@@ -1,0 +1,172 @@
+"""The real ``sermon-monitor serve --only receiver``, with three seams where it can be killed.
+
+Nothing of the product is replaced: its connection to the store tells what it commits, its actions and
+its notifier are called through a front, its clock can jump. Times that are fixed in the code are
+divided, as those of policy.yml are by the scenario's own file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import mmap
+import random
+import struct
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from receiver import service
+from receiver.http import Http
+from receiver.store import database
+from sermon_monitor import cli, serve
+from tests.chaos.points import Order, Reaper, Side, TappedConnection
+
+SCALED: Mapping[str, float | timedelta] = {
+    "receiver.outbox:FIRST_WAIT": 0.05,
+    "receiver.outbox:LONGEST_WAIT": 0.5,
+    "receiver.outbox:LONGEST_PROBE": 0.5,
+    "receiver.outbox:IDLE": 1.0,
+    "receiver.worker:LONGEST_SLEEP": timedelta(seconds=1),
+    "receiver.store.messages:EDIT_EVERY": timedelta(milliseconds=100),
+    "receiver.notifiers.discord:BLOCKED_SECONDS": 0.5,
+    "receiver.github.api:MUTATION_GAP_SECONDS": 0.05,
+    "receiver.github.api:BAD_CREDENTIALS_SECONDS": 1.0,
+    "receiver.github.verdict:SECONDARY_WAIT_SECONDS": 0.5,
+    "receiver.github.preflight:FRESH_SECONDS": 0.5,
+    "receiver.verify:PROBE_SECONDS": 2.0,
+    "receiver.actions.restart:SETTLE": timedelta(seconds=1),
+    "receiver.actions.restart:LOOK_EVERY": timedelta(milliseconds=100),
+}
+HTTP_SECONDS = 1.5
+"""Deadline of a request, instead of 10 s."""
+OUT_FOR_SECONDS = 0.05
+"""Within this time of its beginning a call is cut off, where it is to be cut off while it is out."""
+
+
+class JumpingClock:
+    """The machine's clock, as far off as the scenario has written into a file."""
+
+    def __init__(self, file: Path) -> None:
+        with file.open("rb") as opened:
+            self._offset = mmap.mmap(opened.fileno(), 8, access=mmap.ACCESS_READ)
+
+    def now(self) -> datetime:
+        (seconds,) = struct.unpack("d", self._offset[:8])
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+class Fronted:
+    """Calls every coroutine method of what is behind it past the reaper."""
+
+    def __init__(
+        self, behind: Any, reaper: Reaper, names: Mapping[str, Callable[..., str]]
+    ) -> None:
+        self._behind = behind
+        self._reaper = reaper
+        self._names = names
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._behind, name)
+        if not inspect.iscoroutinefunction(found) or name == "prepare":
+            return found
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            naming = self._names.get(name)
+            point = naming(*args) if naming else name
+            return await watched(self._reaper, point, found(*args, **kwargs))
+
+        return call
+
+
+async def watched(reaper: Reaper, point: str, work: Awaitable[Any]) -> Any:
+    reaper.passes(point, "before")
+    cut = None
+    if reaper.wants(point, "during"):
+        delay = random.uniform(0, OUT_FOR_SECONDS)
+        cut = asyncio.get_running_loop().call_later(delay, reaper.die, point, "during")
+    else:
+        reaper.passes(point, "during")
+    try:
+        return await work
+    finally:
+        if cut is not None:
+            cut.cancel()
+            reaper.die(point, "during")
+        reaper.passes(point, "after")
+
+
+def _advance(step: Any, *_: Any) -> str:
+    return f"{step.action}: in {step.phase}"
+
+
+def _send(_view: Any, message_id: str | None, *_: Any) -> str:
+    return "card: being posted" if message_id is None else "card: being edited"
+
+
+NOTIFIER_POINTS: Mapping[str, Callable[..., str]] = {
+    "send": _send,
+    "call": lambda *_: "call: being posted",
+    "post": lambda *_: "note: being posted",
+}
+
+
+def tap(reaper: Reaper, clock: JumpingClock) -> None:
+    """Put the seams in. Raises AttributeError or KeyError where the product has moved what is meant."""
+    connect, build = database.connect, service.build_actions
+    configured: Callable[..., Sequence[Any]] = vars(service)["configured"]
+    opened = database.Database.open
+
+    def tapped(path: Path, *, read_only: bool = False) -> Any:
+        connection = connect(path, read_only=read_only)
+        return connection if read_only else TappedConnection(connection, reaper)
+
+    def open_watched(self: database.Database) -> None:
+        opened(self)
+        connection: Any = self._connection
+        connection.watch()
+
+    def actions(*args: Any) -> Mapping[str, Any]:
+        return {n: Fronted(a, reaper, {"advance": _advance}) for n, a in build(*args).items()}
+
+    def notifiers(*args: Any) -> Sequence[Any]:
+        return tuple(Fronted(n, reaper, NOTIFIER_POINTS) for n in configured(*args))
+
+    put: list[tuple[Any, str, Any]] = [
+        (database, "connect", tapped),
+        (database.Database, "open", open_watched),
+        (service, "build_actions", actions),
+        (service, "configured", notifiers),
+        (serve, "SystemClock", lambda: clock),
+    ]
+    for owner, name, value in put:
+        setattr(owner, name, value)
+
+
+def scale() -> None:
+    """Raises AttributeError where a constant is not there any more."""
+    for address, value in SCALED.items():
+        module_name, _, name = address.partition(":")
+        module = importlib.import_module(module_name)
+        if type(getattr(module, name)) is not type(value):
+            raise AttributeError(f"{address} is no {type(value).__name__}")
+        setattr(module, name, value)
+    defaults: Any = Http.request.__kwdefaults__
+    defaults["timeout"] = HTTP_SECONDS
+
+
+def run(orders: Sequence[tuple[str, Side, int]], record: Path, clock: Path) -> int:
+    """Be the receiver until told to stop; its exit code."""
+    scale()
+    tap(Reaper([Order(*order) for order in orders], record), JumpingClock(clock))
+    try:
+        cli.main(["serve", "--only", "receiver"], prog_name="sermon-monitor")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0

@@ -1,0 +1,299 @@
+"""One scenario: a receiver with everything around it, killed at its points while plots are played."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from receiver.store.database import StoreError
+from tests.chaos import truth
+from tests.chaos.deployment import APP, MINIO, Clock, Deployment, endpoints
+from tests.chaos.mischief import Mischief
+from tests.chaos.nursery import Nursery, Receiver
+from tests.chaos.plots import PATIENCE_SECONDS, PLOTS, POLICY, WARNINGS
+from tests.chaos.points import Order, Side, sides_of
+from tests.chaos.sender import Alertmanager, Prometheus, Told
+from tests.real.processes import free_port
+from tests.standins.discord import Discord
+from tests.standins.github import GitHub
+
+WORKFLOW = Path(__file__).parents[2] / ".github" / "workflows" / "rollback.yml"
+CONTACTS = "Anna 0151 234"
+MOST_LIVES = 14
+QUIET_WITHIN_SECONDS = 60.0
+"""For the end of everything once nothing is killed any more; ends a broken run, measures nothing."""
+LIFE_SECONDS = (0.5, 10.0)
+"""After a random time of these the process is killed, where it has not come to its point."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """All that a world is made from: it can be played again."""
+
+    seed: int
+    plots: tuple[str, ...]
+    focus: tuple[str, ...] = ()
+    """Points where it is to be killed above all."""
+
+    def __str__(self) -> str:
+        focus = f" --focus '{','.join(self.focus)}'" if self.focus else ""
+        return f"--seed {self.seed} --plots {','.join(self.plots)}{focus} --worlds 1"
+
+
+@dataclass
+class Outcome:
+    """What came of a scenario."""
+
+    scenario: Scenario
+    kills: list[tuple[str, Side | str]] = field(default_factory=list)
+    passed: set[tuple[str, Side]] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class World:
+    """Everything around one receiver."""
+
+    def __init__(self, scenario: Scenario, directory: Path, nursery: Nursery) -> None:
+        self.scenario = scenario
+        self.rng = random.Random(f"{scenario.seed} {scenario.plots}")
+        self.directory = directory
+        self.store = directory / "state" / "receiver.sqlite3"
+        self.log = directory / "receiver.log"
+        self.record = directory / "record"
+        self.raised: set[str] = set()
+        """Alerts that fire because a plot says so."""
+        self.told = Told()
+        self.outcome = Outcome(scenario)
+        self.endless = False
+        """No more kills: the receiver lives on until it is stopped."""
+        self._nursery = nursery
+        self._kill_rng = random.Random(f"kills {scenario}")
+        self._lives = 0
+        self._stopped = False
+
+    @asynccontextmanager
+    async def built(self) -> AsyncIterator[None]:
+        (self.directory / "state").mkdir(parents=True)
+        (self.directory / "policy.yml").write_text(POLICY)
+        self.clock = Clock(self.directory / "clock")
+        self.deployment = Deployment(self.directory, self.clock)
+        self.deployment.restart_seconds = lambda: self.pause(0.3)
+        self.prometheus = Prometheus(self._rules())
+        async with AsyncExitStack() as stack:
+            self.discord = await stack.enter_async_context(Discord(rate_limit=(60, 1.0)))
+            github = GitHub([WORKFLOW], listing_delay_seconds=self.pause(0.4))
+            self.github = await stack.enter_async_context(github)
+            self.github.hook("run", self._carry_out)
+            await stack.enter_async_context(self.deployment.serving())
+            self.app_url, self.minio_url = await stack.enter_async_context(
+                endpoints(self.deployment)
+            )
+            self.url = f"http://127.0.0.1:{free_port()}"
+            yield
+
+    def pause(self, most: float) -> float:
+        return self.rng.uniform(0.02, most)
+
+    def _rules(self) -> dict[tuple[str, str, str], Callable[[], bool]]:
+        def raised(name: str) -> Callable[[], bool]:
+            return lambda: name in self.raised
+
+        watched = self.deployment
+        return {
+            (APP, "critical", "ServiceDown"): lambda: not watched.well(APP),
+            (APP, "critical", "BadDeploy"): lambda: watched.version in watched.bad,
+            ("storage", "critical", "MinIODown"): lambda: not watched.well(MINIO),
+            ("monitor", "critical", "SoonAPerson"): raised("SoonAPerson"),
+            **{
+                (f"s{index % 2}", ("warning", "info")[index == 2], name): raised(name)
+                for index, name in enumerate(WARNINGS)
+            },
+        }
+
+    async def _carry_out(self, run: Any) -> None:
+        """The workflow's job, where it succeeds: the version meant runs."""
+        if run.status != "completed" or run.conclusion != "success":
+            return
+        wanted = run.inputs["target_commit"]
+        known = range(self.deployment.version + 1)
+        self.deployment.run_version(next(v for v in known if truth.commit_of(v) == wanted))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        base = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        return base | {
+            "APP_URL": self.app_url,
+            "MINIO_URL": self.minio_url,
+            "APP_SERVICE": APP,
+            "MINIO_SERVICE": MINIO,
+            "STATE_DIR": str(self.directory / "state"),
+            "DOCKER_HOST": self.deployment.host,
+            "POLICY_FILE": str(self.directory / "policy.yml"),
+            "RECEIVER_LISTEN": self.url.removeprefix("http://"),
+            "DISCORD_WEBHOOK_URL": self.discord.url,
+            "DISCORD_MENTION": "<@&4242>",
+            "CONTACTS": CONTACTS,
+            "GITHUB_TOKEN": self.github.token,
+            "GITHUB_REPO": self.github.repository,
+            "GITHUB_API_URL": self.github.base_url,
+            "COOLDOWN": "0s",
+            "FLAP_WINDOW": "2s",
+            "MAX_ROLLBACKS_PER_DAY": "100",
+            "MAX_RESTARTS_PER_HOUR": "100",
+        }
+
+    async def until_well(self, name: str) -> None:
+        await self._until(lambda: self.deployment.well(name))
+
+    async def until_called(self) -> None:
+        await self._until(lambda: any(CONTACTS in m.content for m in self.discord.messages))
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Until it holds, or the plot's patience is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not condition():  # noqa: ASYNC110 - four things may change it
+                    await asyncio.sleep(0.05)
+
+    async def play(self) -> None:
+        """All of it; problems are in ``outcome``."""
+        self.prometheus.evaluate()
+        managers = [
+            Alertmanager(n, f"{self.url}/alerts", self.prometheus, self.told, self.rng)
+            for n in "ab"
+        ]
+        mischief = Mischief(self.discord, self.github, self.deployment, self.clock, self.rng)
+        living = asyncio.create_task(self._live())
+        background = [asyncio.create_task(one.run()) for one in managers]
+        background.append(asyncio.create_task(self._evaluate()))
+        trouble = asyncio.create_task(mischief.run())
+        try:
+            await self._alive(living, self._opened())
+            for name in self.scenario.plots:
+                await self._alive(living, PLOTS[name](self))
+            trouble.cancel()
+            mischief.calm()
+            self.endless = True
+            for manager in managers:
+                manager.honest = True
+            await self._alive(living, self._quiet(managers))
+            await self._stop()
+            await living
+            self.outcome.problems += truth.check(self)
+        finally:
+            for task in (*background, trouble, living):
+                task.cancel()
+            await asyncio.gather(*background, trouble, living, return_exceptions=True)
+            await self._stop(signal.SIGKILL)
+            self._read_record()
+
+    async def _opened(self) -> None:
+        """Until the receiver has made its store for the first time."""
+        while not truth.is_open(self.store):  # noqa: ASYNC110 - it is another process's
+            await asyncio.sleep(0.05)
+
+    async def _alive(self, living: asyncio.Task[None], work: Any) -> None:
+        """``work`` to its end, or the receiver's own failure."""
+        task = asyncio.ensure_future(work)
+        await asyncio.wait([task, living], return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            living.result()
+            raise AssertionError("the receiver ended by itself")
+        task.result()
+
+    async def _evaluate(self) -> None:
+        while True:
+            self.prometheus.evaluate()
+            await asyncio.sleep(0.05)
+
+    async def _live(self) -> None:
+        """Start it, kill it, start it again."""
+        while True:
+            mortal = not self.endless and self._lives < MOST_LIVES
+            orders = self._orders() if mortal else []
+            self._lives += 1
+            self.receiver: Receiver = await self._nursery.start(
+                self.environment, orders, self.record, self.clock.file, self.log
+            )
+            code = await self._end_of_life(mortal)
+            if self._stopped:
+                return
+            if code not in (0, -signal.SIGKILL):
+                raise AssertionError(f"the receiver ended by itself with {code}")
+            await asyncio.sleep(self._kill_rng.uniform(0.0, 0.2))
+
+    async def _end_of_life(self, mortal: bool) -> int:
+        """Its exit code; killed after a while where it is mortal, now and then ended in order."""
+        limit = self._kill_rng.uniform(*LIFE_SECONDS)
+        if not mortal:
+            return await self.receiver.ended
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                return await asyncio.shield(self.receiver.ended)
+        if self.endless:
+            return await self.receiver.ended
+        politely = self._kill_rng.random() < 0.1
+        if not politely:
+            self.outcome.kills.append(("at a random time", ""))
+        self.receiver.signal(signal.SIGTERM if politely else signal.SIGKILL)
+        return await self.receiver.ended
+
+    def _orders(self) -> list[Order]:
+        """Where this life is to end: at a point in focus, or at any that comes first."""
+        rng = self._kill_rng
+        return [
+            Order(name, rng.choice(sides_of(name)), 1 if rng.random() < 0.8 else 2)
+            for name in self.scenario.focus
+            if rng.random() < 0.7
+        ]
+
+    async def _stop(self, number: int = signal.SIGTERM) -> None:
+        self._stopped = True
+        receiver = getattr(self, "receiver", None)
+        if receiver is None or receiver.ended.done():
+            return
+        receiver.signal(number)
+        try:
+            async with asyncio.timeout(QUIET_WITHIN_SECONDS):
+                await asyncio.shield(receiver.ended)
+        except TimeoutError:
+            receiver.signal(signal.SIGKILL)
+            raise AssertionError("it does not end when it is told to") from None
+
+    async def _quiet(self, managers: Sequence[Alertmanager]) -> None:
+        """Until all is told, done and closed, or a person is called. Raises AssertionError with what is not."""
+        left = ["nothing was looked at"]
+        try:
+            async with asyncio.timeout(QUIET_WITHIN_SECONDS):
+                while left:
+                    await asyncio.sleep(0.1)
+                    left = [
+                        f"Alertmanager {m.name} has more to tell" for m in managers if not m.settled
+                    ]
+                    with contextlib.suppress(StoreError):  # not there yet
+                        left += truth.unfinished(self.store)
+        except TimeoutError:
+            raise AssertionError(f"it does not come to rest: {left}") from None
+
+    def _read_record(self) -> None:
+        if not self.record.exists():
+            return
+        for line in self.record.read_text().splitlines():
+            what, name, side = json.loads(line)
+            if what == "killed":
+                self.outcome.kills.append((name, side))
+            else:
+                self.outcome.passed.add((name, side))

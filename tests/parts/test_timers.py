@@ -1,0 +1,200 @@
+"""When the clock is set, what waits moves with it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.clock import SteadyClock
+from receiver.policy import PlannedStep
+from receiver.records import Ring, Step
+from receiver.store import incidents, messages, steps
+from receiver.store.database import Database
+from receiver.timers import REMEMBERED, TOLERANCE, Timers
+
+NOW = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+class Machine:
+    """A clock that can be set, and one that cannot."""
+
+    def __init__(self) -> None:
+        self.wall = NOW
+        self.ticks = 0.0
+
+    def now(self) -> datetime:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.ticks
+
+    def pass_by(self, seconds: float) -> None:
+        self.wall += timedelta(seconds=seconds)
+        self.ticks += seconds
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    made = Database(tmp_path / "receiver.sqlite3")
+    made.open()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine()
+
+
+def steady(machine: Machine) -> SteadyClock:
+    return SteadyClock(machine, machine.monotonic)
+
+
+async def fill(database: Database) -> None:
+    """A step that waits, one that runs, a card, and the check of an end."""
+
+    def change(c: Any) -> None:
+        number = incidents.open_incident(c, "sermon-uploader", "critical", NOW)
+        for action, after in (("rollback", 0), ("person", 600)):
+            due = NOW + timedelta(seconds=after)
+            steps.add_step(c, number, PlannedStep(action, "", due), "ServiceDown")
+        detail = {
+            "search_until": "2026-03-01T02:01:30.000Z",
+            "expires_at": "2026-03-01T02:10:00.000Z",
+            "before": {"id": "2026-03-01T02:00:00Z"},
+            "run_at": "no time",
+            "run_id": 7,
+        }
+        assert steps.claim_step(c, 1, "searching", detail, NOW)
+        messages.touch_card(c, number, "discord", Ring.MENTION, NOW)
+        incidents.set_check(c, number, NOW + timedelta(seconds=15))
+        messages.add_event(c, number, "open", "it begins", NOW)
+
+    await database.run(change)
+
+
+async def waits(database: Database) -> tuple[Step, Step, Any, datetime | None]:
+    def look(c: Any) -> tuple[Step, Step, Any, datetime | None]:
+        running, waiting = steps.steps(c, 1)
+        found = incidents.incident(c, 1)
+        assert found is not None
+        return running, waiting, messages.message_due(c), found.check_at
+
+    return await database.run(look)
+
+
+async def kinds(database: Database) -> list[tuple[str, str]]:
+    query = "SELECT kind, words FROM events ORDER BY id"
+    return await database.run(lambda c: [tuple(row) for row in c.execute(query)])
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, 3 * TOLERANCE])
+async def test_what_waits_moves_with_the_clock(
+    database: Database, machine: Machine, jump: timedelta
+) -> None:
+    await fill(database)
+    clock = steady(machine)
+    keeper = Timers(database, clock)
+    assert not await keeper.keep()
+    machine.pass_by(5)
+    machine.wall += jump
+    assert clock.now() == NOW + timedelta(seconds=5), "nobody sees the jump before it is dealt with"
+
+    assert await keeper.keep()
+    assert clock.now() == machine.wall
+    running, waiting, card, check = await waits(database)
+    assert waiting.due_at == NOW + timedelta(minutes=10) + jump
+    assert waiting.started_at is None
+    assert (running.due_at, running.started_at) == (NOW + jump, NOW + jump)
+    assert (card.due_at, check) == (NOW + jump, NOW + timedelta(seconds=15) + jump)
+    moved = (NOW + timedelta(seconds=90) + jump).isoformat(timespec="milliseconds")
+    assert running.detail["search_until"] == moved.replace("+00:00", "Z")
+    assert running.detail["before"] == {"id": "2026-03-01T02:00:00Z"}
+    assert (running.detail["run_at"], running.detail["run_id"]) == ("no time", 7)
+    assert [kind for kind, _ in await kinds(database)] == ["open", "clock set"]
+    assert not await keeper.keep()
+
+
+async def test_a_clock_that_is_slewed_is_followed_without_a_word(
+    database: Database, machine: Machine
+) -> None:
+    await fill(database)
+    clock = steady(machine)
+    keeper = Timers(database, clock)
+    for _ in range(10):
+        machine.pass_by(5)
+        machine.wall += TOLERANCE / 2
+        assert not await keeper.keep()
+        assert clock.now() == machine.wall
+    assert (await waits(database))[1].due_at == NOW + timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(("away", "moves"), [(-HOUR, True), (HOUR, False), (-TOLERANCE / 2, False)])
+async def test_a_clock_set_back_while_we_did_not_run(
+    database: Database, machine: Machine, away: timedelta, moves: bool
+) -> None:
+    """One that is ahead tells nothing: the machine may have been off for so long."""
+    await fill(database)
+    machine.wall += away
+    keeper = Timers(database, steady(machine))
+    assert await keeper.keep() is moves
+    due = (await waits(database))[1].due_at
+    assert due == NOW + timedelta(minutes=10) + (away if moves else timedelta(0))
+    assert not await keeper.keep()
+
+
+async def test_an_empty_store_has_nothing_to_move(database: Database, machine: Machine) -> None:
+    machine.wall -= HOUR
+    assert not await Timers(database, steady(machine)).keep()
+    assert await kinds(database) == []
+
+
+@pytest.mark.parametrize(("ago", "moves"), [(timedelta(minutes=5), True), (2 * REMEMBERED, False)])
+async def test_an_incident_that_ended_lately_keeps_its_budget(
+    database: Database, machine: Machine, ago: timedelta, moves: bool
+) -> None:
+    """Neither a cool-down nor the time in which an incident comes back is over because the clock was set."""
+    await fill(database)
+
+    def end(c: Any) -> None:
+        steps.end_step(c, 1, "done", "rolled back", NOW)
+        steps.drop_pending(c, 1, "over", NOW)
+        assert incidents.resolve_incident(c, 1, "well", NOW)
+
+    await database.run(end)
+    machine.wall += ago
+    clock = steady(machine)
+    keeper = Timers(database, clock)
+    assert not await keeper.keep()
+    machine.wall += HOUR
+    assert await keeper.keep()
+    moved = HOUR if moves else timedelta(0)
+    step = await database.run(lambda c: steps.step(c, 1))
+    incident = await database.run(lambda c: incidents.incident(c, 1))
+    assert step is not None
+    assert incident is not None
+    assert (step.started_at, step.ended_at) == (NOW + moved, NOW + moved)
+    assert (incident.opened_at, incident.resolved_at) == (NOW + moved, NOW + moved)
+    card = await database.run(messages.message_due)
+    assert card is not None
+    assert card.revision == (2 if moves else 1), "a card shows times: it is told anew"
+
+
+async def test_what_joins_after_the_jump_counts_from_the_same_zero(
+    database: Database, machine: Machine
+) -> None:
+    await fill(database)
+    await database.run(lambda c: incidents.set_ladder(c, 1, NOW))
+    clock = steady(machine)
+    keeper = Timers(database, clock)
+    assert not await keeper.keep()
+    machine.wall -= HOUR
+    assert await keeper.keep()
+    incident = await database.run(lambda c: incidents.incident(c, 1))
+    assert incident is not None
+    assert incident.ladder_at == incident.opened_at == NOW - HOUR
