@@ -70,7 +70,8 @@ class KeptFiles:
     """Files that are read again and again, in one order. Raises OSError when one has gone."""
 
     def __init__(self, paths: Sequence[Path], descriptors: Descriptors) -> None:
-        self.paths = tuple(paths)
+        # As text: a Path takes several times as much, and this is some dozen a container.
+        self.paths = tuple(map(os.fspath, paths))
         self._descriptors = descriptors
         self._fds: tuple[int, ...] = ()
         if descriptors.take(len(paths)):
@@ -109,7 +110,7 @@ class KeptFiles:
             self._fds = tuple(opened)
 
 
-def read_once(path: Path) -> bytes:
+def read_once(path: Path | str) -> bytes:
     """The file's bytes; what is no plain file is refused at once, never waited for. Raises OSError."""
     fd = os.open(path, _FLAGS)
     try:
@@ -146,7 +147,7 @@ class ContainerUsage:
         self._open()
 
     @property
-    def paths(self) -> tuple[Path, ...]:
+    def paths(self) -> tuple[str, ...]:
         """The files that are read in each scrape."""
         return self._files.paths if self._files else ()
 

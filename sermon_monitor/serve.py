@@ -19,6 +19,7 @@ from receiver.clock import SystemClock
 from receiver.service import Receiver
 from receiver.store.database import StoreError
 from receiver.way_back import LEDGER
+from sermon_monitor import allocator
 from sermon_monitor.settings import Settings
 from target import roles
 from target.discovery import Discovery
@@ -168,8 +169,10 @@ def _settle() -> None:
     """
     gc.collect()
     gc.freeze()
+    allocator.give_back()
 
 
 def serve(settings: Settings, only: Only) -> None:
     """Run the process until it is told to stop."""
+    allocator.keep_little()
     asyncio.run(Process(settings, only).run())

@@ -39,7 +39,7 @@ _LEAST = 1e-9
 class Floor:
     """The C program, at work on ``files`` of each container."""
 
-    def __init__(self, files: Sequence[Sequence[Path]], directory: Path) -> None:
+    def __init__(self, files: Sequence[Sequence[str]], directory: Path) -> None:
         program = directory / "containers"
         subprocess.run(["cc", "-O2", "-o", program, SOURCE], check=True)
         self._process = subprocess.Popen(
@@ -87,7 +87,7 @@ class Ours:
         samples = self._text.write(self._reader.watched, told, self._restarts, self._kills, 0)
         return render(samples, "")[0]
 
-    def files(self) -> list[tuple[Path, ...]]:
+    def files(self) -> list[tuple[str, ...]]:
         return [one.usage.paths for one in self._reader.watched if one.usage is not None]
 
     def close(self) -> None:

@@ -32,6 +32,11 @@ def pss_mib(pids: Iterable[int]) -> float:
     return sum(_kib(pid, "Pss:") for pid in pids) / 1024
 
 
+def resident_mib(pids: Iterable[int]) -> float:
+    """Resident set size in MiB: what the proportional one would be if no other process had the same files in memory."""
+    return sum(_kib(pid, "Rss:") for pid in pids) / 1024
+
+
 def anonymous_mib(pids: Iterable[int]) -> float:
     """What they have allocated, in MiB: unlike PSS not a matter of who else has the same files in memory."""
     return sum(_kib(pid, "Anonymous:") for pid in pids) / 1024

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.bench import report
-from tests.bench.kernel import pss_mib
+from tests.bench.kernel import pss_mib, resident_mib
 from tests.bench.report import Figure, Tell
 from tests.bench.watched import Watched
 from tests.bench.webhooks import body
@@ -23,9 +23,11 @@ def measure(watched: Watched, _rounds: int, tell: Tell) -> list[Figure]:
             status, words = watched.product.post(body(step * WEBHOOKS + number, 1))
             if status != 200:
                 raise RuntimeError(f"HTTP {status}: {words.decode()}")
-    mine, peer = pss_mib(watched.pids), pss_mib(watched.peer.pids())
-    limit = _LIMITS.get(watched.count)
+    mine, peer, count = pss_mib(watched.pids), pss_mib(watched.peer.pids()), watched.count
+    alone = resident_mib(watched.pids)
+    limit = _LIMITS.get(count)
     return [
-        report.alone(f"memory (PSS), {watched.count} containers", "MiB", mine, limit),
-        report.alone(f"node_exporter beside it (PSS), {watched.count} containers", "MiB", peer),
+        report.alone(f"memory (PSS), {count} containers", "MiB", mine, limit),
+        report.alone(f"memory, nothing shared (RSS), {count} containers", "MiB", alone, limit),
+        report.alone(f"node_exporter beside it (PSS), {count} containers", "MiB", peer),
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.kernel import anonymous_mib, family, pss_mib
+from tests.bench.kernel import anonymous_mib, family, resident_mib
 from tests.bench.scraped import Scraped
 from tests.bench.webhooks import body
 from tests.real.engine import DockerEngine
@@ -66,7 +66,7 @@ def test_it_stays_small(product: Product) -> None:
     before = anonymous_mib(pids)
     work(product)
     assert anonymous_mib(pids) - before < MOST_GROWTH_MIB
-    assert pss_mib(pids) < MOST_MIB
+    assert resident_mib(pids) < MOST_MIB
 
 
 def work(product: Product) -> None:
