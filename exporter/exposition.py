@@ -16,8 +16,9 @@ from typing import Literal, NamedTuple
 
 from prometheus_client import Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as PLAIN
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
+
+from exporter.encoding import openmetrics_wanted
 
 Kind = Literal["counter", "gauge", "histogram", "summary", "untyped"]
 _TOTAL = "_total"
@@ -86,7 +87,7 @@ def number(value: float) -> bytes:
 
 def render(samples: Iterable[Samples], accept: str) -> tuple[bytes, str]:
     """The exposition and its content type: OpenMetrics when asked for, else text format 0.0.4."""
-    openmetrics, content_type = _format(accept[:1000])
+    openmetrics = openmetrics_wanted(accept)
     parts: list[bytes] = []
     for family, lines in samples:
         if lines:
@@ -94,7 +95,7 @@ def render(samples: Iterable[Samples], accept: str) -> tuple[bytes, str]:
             parts.append(lines)
     if openmetrics:
         parts.append(_EOF)
-    return b"".join(parts), content_type
+    return b"".join(parts), OPENMETRICS if openmetrics else PLAIN
 
 
 def from_metrics(metrics: Iterable[Metric]) -> list[Samples]:
@@ -127,18 +128,6 @@ def _family(name: str, kind: str, text: str) -> Family:
     if kind not in known:
         raise ValueError(f"{name}: type {kind} has no place in text format 0.0.4")
     return Family(name, known[kind], text)
-
-
-@lru_cache(maxsize=32)
-def _format(accept: str) -> tuple[bool, str]:
-    """Whether an Accept header asks for OpenMetrics, and the content type of the answer."""
-    try:
-        _, content_type = choose_encoder(accept)
-    except (ValueError, TypeError):  # a version that is no number: plain text serves all
-        return False, PLAIN
-    if content_type.startswith("application/openmetrics-text"):
-        return True, OPENMETRICS
-    return False, PLAIN
 
 
 def _head(name: str, kind: str, text: str) -> bytes:

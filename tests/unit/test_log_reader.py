@@ -180,6 +180,9 @@ _TEXT = st.sampled_from(
         " | 200 | ",
         "a" * (ENTRY_BYTES - 1),
         "a" * ENTRY_BYTES,
+        "a" * (ENTRY_BYTES - 2)
+        + "\\n"
+        + "09:15:02 | 500 |           1ms | 10.0.0.9 | GET | /api/files",
         "a" * ENTRY_BYTES + "09:15:02 | 500 |           1ms | 10.0.0.9 | GET | /api/files",
         "x"
         * 214,  # with its stamp and newline 256 bytes: sizes around those with a newline in their header
@@ -211,6 +214,7 @@ _SAME = st.one_of(
         st.sampled_from(["2026/01/02 15:04:05", "2026/01/02 15:04:05", "2026/01/02 15:04:0x"]),
         st.sampled_from(["", " a", " a\\", " a\\n", '"', " \\\\", "\r", "x" * ENTRY_BYTES]),
     ),
+    st.sampled_from([STD + "ERROR Upload failed method=PutFile", STD + "ERROR Up it goes"]),
 )
 _SEEN = [
     *(
@@ -218,6 +222,7 @@ _SEEN = [
         for unit in ("ms", "µs", "5s", "0s")
     ),
     *(f"2026/01/02 15:04:05 INFO Upload successful{end}" for end in ("", " a")),
+    STD + "ERROR Up it goes",
 ]
 _ALIKE = st.lists(
     st.builds(Written, st.sampled_from([1, 1, 2]), _SAME.map(str.encode)), max_size=40
