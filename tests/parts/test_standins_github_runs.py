@@ -114,7 +114,7 @@ async def test_a_real_step_gives_the_conclusion(
         calls.append((path.name, inputs["reason"], env["WHERE"]))
         return SimpleNamespace(returncode=code, stdout="said", stderr=" twice")
 
-    github.play(Real(env={"WHERE": "here"}, run_step=step))
+    github.play(Real(env={"WHERE": "here"}, run_workflow=step))
     await client.post(f"{FLOW}/dispatches", GOOD)
     await github.wait_until(lambda g: g.runs[0].done)
     assert (github.runs[0].conclusion, github.runs[0].log) == (conclusion, "said twice")
@@ -131,7 +131,7 @@ async def test_a_real_step_survives_a_restart_of_the_server(client: Client, gith
         go.wait(10)
         return 0
 
-    github.play(Real(run_step=step))
+    github.play(Real(run_workflow=step))
     await client.post(f"{FLOW}/dispatches", GOOD)
     await github.wait_until(lambda g: g.runs[0].status == "in_progress")
     stopping = asyncio.create_task(github.stop())
@@ -150,7 +150,7 @@ async def test_a_step_that_cannot_start_is_a_startup_failure(
     def step(*_: object) -> int:
         raise OSError("no shell")
 
-    github.play(Real(run_step=step))
+    github.play(Real(run_workflow=step))
     await client.post(f"{FLOW}/dispatches", GOOD)
     await github.wait_until(lambda g: g.runs[0].done)
     assert github.runs[0].conclusion == "startup_failure"

@@ -1,97 +1,79 @@
-"""Run a workflow's one step for real, as a runner does: bind ``env`` from inputs, run ``run`` with bash.
+"""Run a workflow for real: ``act`` (nektos/act) reads the file as a runner does and runs its jobs on this machine.
 
-Sources: docs.github.com, Actions, "Workflow syntax" (``shell: bash`` is ``bash --noprofile --norc -eo
-pipefail {0}``) and "Contexts" (``inputs``). What a runner would not accept here is refused here too:
-an expression inside the script, a value that is not text.
+What act does not have is proved elsewhere: permissions, concurrency and environments by the linters of
+tests/unit/test_workflows.py, choices and the order of runs by the stand-in of GitHub.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
+import sysconfig
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-_EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
-_INPUT = re.compile(r"(?:github\.event\.)?inputs\.([A-Za-z0-9_-]+)")
+_SAID = re.compile(r"^\[[^\]]*\] +\| ?", re.MULTILINE)
+_UNKNOWN_TO_ACT = re.compile(r"^ *queue: max\n", re.MULTILINE)
 
 
-class WorkflowError(Exception):
-    """The file is not what this runner can run."""
-
-
-def run_step(
+def run_workflow(
     workflow_path: Path,
     inputs: Mapping[str, str],
     env: Mapping[str, str],
+    secrets: Mapping[str, str] | None = None,
+    *,
     timeout: float = 300.0,
 ) -> subprocess.CompletedProcess[str]:
-    """The one step of the one job with ``inputs`` (missing ones take their default), ``env`` laid over
-    this process's environment. stdout and stderr come apart; ``returncode`` is the step's.
+    """One ``workflow_dispatch`` with ``inputs``, ``env`` laid over this process's environment.
 
-    Raises WorkflowError for a file that is not of this kind.
+    ``stdout`` is what the steps and commands said, without act's prefixes; ``stderr`` is act's own
+    account (which step failed, the step summary). ``returncode`` is 1 where a job failed.
     """
-    document = yaml.safe_load(workflow_path.read_text(encoding="utf-8"))
-    step = _only_step(document)
-    values = {**_defaults(document), **inputs}
-    with tempfile.TemporaryDirectory() as directory:
-        script = Path(directory) / "step.sh"
-        script.write_text(_script(step), encoding="utf-8")
-        return subprocess.run(
-            ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)],
-            env={**os.environ, **env, **_bound(step, values)},
-            cwd=directory,
+    with tempfile.TemporaryDirectory(prefix="sermon-act-") as directory:
+        root = Path(directory)
+        _repository(root / "repository", workflow_path)
+        (root / "event.json").write_text(json.dumps({"inputs": dict(inputs)}), encoding="utf-8")
+        (root / "secrets").write_text(
+            "".join(f"{name}={json.dumps(value)}\n" for name, value in (secrets or {}).items()),
+            encoding="utf-8",
+        )
+        done = subprocess.run(
+            [
+                *(_act(), "workflow_dispatch", "--workflows", ".github/workflows"),
+                *("--platform", "self-hosted=-self-hosted"),
+                *("--eventpath", str(root / "event.json")),
+                *("--secret-file", str(root / "secrets"), "--env-file", os.devnull),
+            ],
+            env={**os.environ, **env, "XDG_CACHE_HOME": str(root / "cache")},
+            cwd=root / "repository",
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=timeout,
             check=False,
         )
+    lines = done.stdout.splitlines(keepends=True)
+    said = "".join(_SAID.sub("", line) for line in lines if _SAID.match(line))
+    told = "".join(line for line in lines if not _SAID.match(line))
+    return subprocess.CompletedProcess(done.args, done.returncode, said, told + done.stderr)
 
 
-def _only_step(document: Mapping[Any, Any]) -> Mapping[str, Any]:
-    jobs = list(document["jobs"].values())
-    steps = [step for job in jobs for step in job["steps"]]
-    if len(steps) != 1 or "run" not in steps[0]:
-        raise WorkflowError("not one job with one step that runs a script")
-    found: Mapping[str, Any] = steps[0]
-    return found
+def _act() -> str:
+    program = Path(sysconfig.get_path("scripts")) / "act"
+    if not program.exists():
+        raise FileNotFoundError(f"{program}: install requirements-dev.lock")
+    return str(program)
 
 
-def _defaults(document: Mapping[Any, Any]) -> dict[str, str]:
-    trigger = document.get("on", document.get(True))  # YAML 1.1 reads "on" as true
-    declared = trigger["workflow_dispatch"]["inputs"]
-    return {name: _text((about or {}).get("default", "")) for name, about in declared.items()}
-
-
-def _script(step: Mapping[str, Any]) -> str:
-    script = str(step["run"])
-    if _EXPRESSION.search(script):
-        raise WorkflowError(
-            "an expression inside the script: whoever sends the input writes the script"
-        )
-    if step.get("shell") != "bash":
-        raise WorkflowError("the step does not say `shell: bash`")
-    return script
-
-
-def _bound(step: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, str]:
-    def value(match: re.Match[str]) -> str:
-        name = _INPUT.fullmatch(match.group(1))
-        if name is None or name.group(1) not in values:
-            raise WorkflowError(f"cannot evaluate {match.group()}")
-        return values[name.group(1)]
-
-    return {
-        name: _EXPRESSION.sub(value, _text(written))
-        for name, written in (step.get("env") or {}).items()
-    }
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _repository(root: Path, workflow_path: Path) -> None:
+    """A repository with that workflow alone, as act wants one."""
+    workflows = root / ".github" / "workflows"
+    workflows.mkdir(parents=True)
+    text = _UNKNOWN_TO_ACT.sub("", workflow_path.read_text(encoding="utf-8"))
+    (workflows / workflow_path.name).write_text(text, encoding="utf-8")
+    name = ("-c", "user.name=Tests", "-c", "user.email=tests@example.org")
+    for command in (("init", "-q", "-b", "main"), ("add", "."), (*name, "commit", "-qm", "it")):
+        subprocess.run(["git", *command], cwd=root, check=True, capture_output=True)

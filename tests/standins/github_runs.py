@@ -15,8 +15,8 @@ from typing import Any
 
 from tests.standins.github_workflow import Workflow
 
-RunStep = Callable[[Path, Mapping[str, str], Mapping[str, str]], Any]
-"""Run the workflow's one step and give its exit code, or something that has one."""
+RunWorkflow = Callable[[Path, Mapping[str, str], Mapping[str, str]], Any]
+"""Run the workflow and give its exit code, or something that has one."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class Script:
 
 @dataclass(frozen=True)
 class Real:
-    """A run that really runs the workflow's step on this machine, with ``env`` added to its environment."""
+    """A run that really runs the workflow on this machine, with ``env`` added to its environment."""
 
     env: Mapping[str, str] = field(default_factory=dict)
     queued_seconds: float = 0.0
-    run_step: RunStep | None = None
+    run_workflow: RunWorkflow | None = None
 
     def conclude(self, run: Run) -> str:
         """Run it (this blocks) and give the run's conclusion; stdout, then stderr, go to ``run.log``."""
         try:
-            step = self.run_step or importlib.import_module("tests.real.workflow").run_step
-            result = step(run.workflow.path, run.inputs, self.env)
+            run_it = self.run_workflow or importlib.import_module("tests.real.workflow").run_workflow
+            result = run_it(run.workflow.path, run.inputs, self.env)
             run.log = "".join(getattr(result, name, None) or "" for name in ("stdout", "stderr"))
             return "success" if _exit_code(result) == 0 else "failure"
         except Exception:  # noqa: BLE001 - whatever kept the step from running is shown as GitHub shows it
@@ -59,7 +59,7 @@ def _exit_code(result: object) -> int:
         code = getattr(result, name, None)
         if isinstance(code, int):
             return code
-    raise TypeError(f"run_step gave no exit code: {result!r}")
+    raise TypeError(f"run_workflow gave no exit code: {result!r}")
 
 
 @dataclass
