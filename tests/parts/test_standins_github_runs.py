@@ -77,6 +77,22 @@ async def test_a_group_has_one_running_and_one_pending(client: Client, github: G
     ]
 
 
+async def test_a_group_that_queues_throws_nothing_out(tmp_path: Path) -> None:
+    """The shipped workflow's own group, which its job names."""
+    shipped = Path(tests.__file__).parents[1] / ".github" / "workflows" / "rollback.yml"
+    async with connected(tmp_path, workflows=[shipped]) as client:
+        client.github.play(Script(running_seconds=0.05))
+        client.github.set_runner(online=False)
+        for _ in range(4):
+            await client.post(f"{FLOW}/dispatches", GOOD)
+        runs = client.github.runs
+        assert [run.status for run in runs] == ["queued", "pending", "pending", "pending"]
+        client.github.set_runner(online=True)
+        await client.github.wait_until(lambda _: all(run.done for run in runs))
+    ends = [run.updated_at for run in runs]
+    assert (ends, [run.conclusion for run in runs]) == (sorted(ends), ["success"] * 4)
+
+
 async def test_the_listing_lags_filters_and_pages(tmp_path: Path) -> None:
     now = [1_790_000_000.5]
     async with connected(tmp_path, clock=lambda: now[0], listing_delay_seconds=5) as client:

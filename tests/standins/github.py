@@ -237,13 +237,14 @@ class GitHub(StandIn):
             self.advance(run, "completed", "cancelled")
 
     def _line_up(self, run: Run) -> None:
-        """A concurrency group has one run under way and one pending: a newer pending one replaces it.
+        """A concurrency group has one run under way and one pending, which a newer pending one replaces;
+        with ``queue: max`` all wait for their turn.
 
         Source: docs.github.com, Actions, "Concurrency".
         """
         others = [other for other in self._group(run) if not other.done]
         for other in others:
-            if other.status == "pending":
+            if other.status == "pending" and not run.workflow.keeps_pending:
                 other.move(self.clock(), "completed", "cancelled")
         if any(not other.done for other in others):
             run.move(self.clock(), "pending")

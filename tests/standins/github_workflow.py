@@ -56,6 +56,9 @@ class Workflow:
     """What ``runs-on`` of its first job asks for."""
     job: str
     concurrency: str | None
+    """The group of the workflow, or of its first job."""
+    keeps_pending: bool = False
+    """``queue: max``: a newer pending run replaces no older one."""
     state: str = "active"
 
     @property
@@ -68,7 +71,7 @@ def read_workflow(number: int, path: Path) -> Workflow:
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     job_id, job = next(iter(document["jobs"].items()))
     runs_on = job["runs-on"]
-    concurrency = document.get("concurrency")
+    concurrency = document.get("concurrency") or job.get("concurrency")
     name = str(document.get("name") or path.name)
     workflow = Workflow(
         id=number,
@@ -79,6 +82,7 @@ def read_workflow(number: int, path: Path) -> Workflow:
         labels=(runs_on,) if isinstance(runs_on, str) else tuple(runs_on),
         job=str(job.get("name") or job_id),
         concurrency=concurrency.get("group") if isinstance(concurrency, dict) else concurrency,
+        keeps_pending=isinstance(concurrency, dict) and concurrency.get("queue") == "max",
     )
     render_run_name(workflow, {}, {})
     return workflow

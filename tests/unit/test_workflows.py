@@ -70,6 +70,9 @@ def test_rights_and_times_are_bounded(path: Path) -> None:
 
 def test_a_rollback_and_a_deployment_wait_for_each_other() -> None:
     """Nothing is cut off half way, and what waits is not thrown out for what comes later."""
-    ours, theirs = (_document(path)["concurrency"] for path in WORKFLOWS)
+    ours, theirs = (
+        _document(path)["jobs"][job]["concurrency"]
+        for path, job in ((ROLLBACK, "rollback"), (DEPLOY, "deploy"))
+    )
     assert ours == theirs
     assert (ours["cancel-in-progress"], ours["queue"]) == (False, "max")
