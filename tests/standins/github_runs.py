@@ -43,7 +43,9 @@ class Real:
     def conclude(self, run: Run) -> str:
         """Run it (this blocks) and give the run's conclusion; stdout, then stderr, go to ``run.log``."""
         try:
-            run_it = self.run_workflow or importlib.import_module("tests.real.workflow").run_workflow
+            run_it = (
+                self.run_workflow or importlib.import_module("tests.real.workflow").run_workflow
+            )
             result = run_it(run.workflow.path, run.inputs, self.env)
             run.log = "".join(getattr(result, name, None) or "" for name in ("stdout", "stderr"))
             return "success" if _exit_code(result) == 0 else "failure"
