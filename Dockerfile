@@ -9,6 +9,8 @@ COPY receiver receiver
 COPY recovery recovery
 COPY sermon_monitor sermon_monitor
 COPY monitoring monitoring
+COPY deploy deploy
+COPY .github/workflows/rollback.yml .github/workflows/rollback.yml
 # pip does not add to a bin that is there; the scripts of other packages are not needed.
 RUN rm -rf /packages/bin \
  && PYTHONPATH=/packages pip install --no-cache-dir --no-deps --no-build-isolation --target /packages .

@@ -22,6 +22,8 @@ from sermon_monitor import maintenance, secrets, serve, shown, store_file
 from sermon_monitor.approvals import approvals_command, approve_command, deny_command
 from sermon_monitor.audit import audit_command
 from sermon_monitor.by_hand import discard_command, note_command, retry_command
+from sermon_monitor.health_monitor import health_monitor
+from sermon_monitor.install_cli import install_units, install_workflow
 from sermon_monitor.mark import mark_command
 from sermon_monitor.settings import Settings, without_effect
 from sermon_monitor.status import status_command
@@ -323,4 +325,6 @@ for command in (
 ):
     main.add_command(command)
 for command in (approvals_command, approve_command, deny_command):
+    main.add_command(command)
+for command in (audit_command, health_monitor, install_units, install_workflow):
     main.add_command(command)

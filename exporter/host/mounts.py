@@ -24,7 +24,7 @@ _ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
 class Mount(NamedTuple):
-    """One mount; ``major`` and ``minor`` are the number of its device."""
+    """One mount; ``major`` and ``minor`` are the number of its device, ``root`` the directory of it that is mounted."""
 
     device: str
     mountpoint: str
@@ -32,6 +32,7 @@ class Mount(NamedTuple):
     readonly: bool
     major: str = "0"
     minor: str = "0"
+    root: str = "/"
 
 
 def parse_mountinfo(content: bytes, *, seen_from_outside: bool = False) -> list[Mount]:
@@ -51,8 +52,10 @@ def parse_mountinfo(content: bytes, *, seen_from_outside: bool = False) -> list[
             continue
         options = b"" if seen_from_outside else parts[5]
         readonly = b"ro" in options.split(b",") or b"ro" in rest[2].split(b",")
-        device, point, fstype = (_unescape(part) for part in (rest[1], parts[4], rest[0]))
-        mounts.append(Mount(device, point, fstype, readonly, major.decode(), minor.decode()))
+        device, point, fstype, root = (
+            _unescape(part) for part in (rest[1], parts[4], rest[0], parts[3])
+        )
+        mounts.append(Mount(device, point, fstype, readonly, major.decode(), minor.decode(), root))
     return mounts
 
 
@@ -76,6 +79,20 @@ def storage(mounts: Sequence[Mount], prefix: str = "/") -> list[Mount]:
         if not NOT_STORAGE.fullmatch(mount.fstype) or (mount.fstype == "overlay" and point == "/"):
             kept[point] = mount._replace(mountpoint=point)
     return list(kept.values())
+
+
+def without_self_binds(mounts: Sequence[Mount]) -> list[Mount]:
+    """Without what shows the same files at the same place as a mount above it does: so systemd keeps single
+    directories of a service writable (systemd.exec(5), ReadWritePaths=), and they are no disks of their own."""
+    return [mount for mount in mounts if not any(_shows(other, mount) for other in mounts)]
+
+
+def _shows(other: Mount, mount: Mount) -> bool:
+    same_device = (other.major, other.minor) == (mount.major, mount.minor)
+    if not same_device or len(other.mountpoint) >= len(mount.mountpoint):
+        return False
+    inside = below(mount.mountpoint, other.mountpoint)
+    return inside is not None and mount.root == f"{other.root.rstrip('/')}{inside}"
 
 
 def below(path: str, prefix: str) -> str | None:
@@ -108,7 +125,8 @@ class MountTable:
             mounts = storage(parse_mountinfo(self._watched(self._of_init)))
         except OSError:
             content = self._watched(self._ours)
-            mounts = storage(parse_mountinfo(content, seen_from_outside=True), self._prefix)
+            ours = without_self_binds(parse_mountinfo(content, seen_from_outside=True))
+            mounts = storage(ours, self._prefix)
         if tuple(mounts) != self._mounts:
             self._mounts = tuple(mounts)
         return self._mounts

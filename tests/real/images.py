@@ -19,6 +19,7 @@ from tests.real.engine import DockerEngine
 
 PACKAGES = ("mmdebstrap", "ca-certificates")
 PYTHON_BASE = "python:3.11-slim"
+SYSTEMD_BASE = "debian-systemd:12"
 APP_SOURCE = Path(__file__).resolve().parents[1] / "standins" / "app.py"
 APP_PORT, MINIO_PORT = 8000, 9000
 """Where the app's image listens, inside."""
@@ -30,6 +31,7 @@ _INCLUDED = (
     *("base-files", "base-passwd", "passwd", "libc-bin", "dash", "bash", "coreutils"),
     *("findutils", "grep", "sed", "tar", "gzip"),
 )
+_SYSTEMD = ("systemd", "systemd-sysv", "python3")
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 _FINISH = f"""set -eu; root=$1
 cp "$root/usr/share/base-passwd/passwd.master" "$root/etc/passwd"
@@ -67,7 +69,21 @@ def python_root() -> Path:
 
     Raises DebianError where mmdebstrap is missing and may not be installed.
     """
-    made = debian.CACHE / f"python-3.11-{_SUITE}.tar"
+    return _root(f"python-3.11-{_SUITE}.tar", _INCLUDED)
+
+
+def systemd_base(engine: DockerEngine) -> str:
+    """See that ``engine`` has SYSTEMD_BASE; its tag. Raises DebianError as ``python_root``."""
+    if not engine.client.images.list(SYSTEMD_BASE):
+        root = _root(f"systemd-{_SUITE}.tar", (*_INCLUDED, *_SYSTEMD))
+        changes = ("ENV container=docker", 'CMD ["/sbin/init"]')
+        words = [word for change in changes for word in ("--change", change)]
+        engine.docker("import", *words, root, SYSTEMD_BASE)
+    return SYSTEMD_BASE
+
+
+def _root(name: str, included: tuple[str, ...]) -> Path:
+    made = debian.CACHE / name
     if made.exists():
         return made
     debian.install(*PACKAGES)
@@ -81,7 +97,7 @@ def python_root() -> Path:
             "--quiet",
             "--variant=extract",  # unpack only: half the time and size of a configured system
             "--skip=cleanup/apt,cleanup/mmdebstrap",  # the hook cleans, more thoroughly
-            f"--include={','.join(_INCLUDED)}",
+            f"--include={','.join(included)}",
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
             f'--extract-hook=sh -c {shlex.quote(_FINISH)} _ "$1"',
             _SUITE,

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from exporter.host.disks import parse_diskstats, parse_udev
 from exporter.host.load import parse_file_nr, parse_loadavg, parse_pressure
 from exporter.host.memory import metric_name, parse_meminfo, parse_vmstat
-from exporter.host.mounts import Mount, below, parse_mountinfo, storage
+from exporter.host.mounts import (
+    Mount,
+    below,
+    parse_mountinfo,
+    storage,
+    without_self_binds,
+)
 from exporter.host.network import COLUMNS, parse_net_dev
 from exporter.host.raspberry_pi import parse_throttled
 from exporter.host.rows import all_counts, decimal, sectors
@@ -182,6 +188,19 @@ def test_the_host_as_our_container_sees_it() -> None:
         Mount("/dev/a", "/", "ext4", False, "8", "1"),
         Mount("/dev/b", "/opt/minio-data", "ext4", True, "8", "2"),
     ]
+
+
+def test_directories_that_systemd_keeps_writable_are_no_disks() -> None:
+    """ProtectSystem=strict with StateDirectory=; a bind of other files and a disk of its own stay."""
+    mounts = parse_mountinfo(
+        b"1 0 8:1 / / ro - ext4 /dev/a rw\n"
+        b"2 1 8:2 / /opt ro - ext4 /dev/b rw\n"
+        b"3 1 8:1 /var/lib/sermon-monitor /var/lib/sermon-monitor rw - ext4 /dev/a rw\n"
+        b"4 2 8:2 /app /opt/app rw - ext4 /dev/b rw\n"
+        b"5 1 8:1 /srv/data /mnt/data rw - ext4 /dev/a rw\n",
+        seen_from_outside=True,
+    )
+    assert [m.mountpoint for m in without_self_binds(mounts)] == ["/", "/opt", "/mnt/data"]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ TOP_LEVEL = {
     "monitoring": "rules, routing and policy, shipped as package data",
     "tests": "all tests, their real parts and stand-ins",
     "docs": "what does not fit the README",
+    "deploy": "systemd units, and an example of a deployment",
     "scripts": "three-line fronts, so that the guide's commands work as printed",
     "pyproject.toml": "the package, its dependencies, the tools' settings",
     "requirements.lock": "what `make run` installs, with hashes",
@@ -41,7 +42,7 @@ TOP_LEVEL = {
     ".git": "the history",
 }
 PRODUCT = ("target", "exporter", "receiver", "recovery", "sermon_monitor")
-SHIPPED = (*PRODUCT, "monitoring", "scripts", "docs")
+SHIPPED = (*PRODUCT, "monitoring", "scripts", "deploy", "docs")
 SHIPPED_FILES = (
     "Dockerfile",
     "docker-compose.monitoring.yml",

@@ -1,0 +1,126 @@
+"""The systemd unit under a real systemd, which is process 1 of a container, put there as the verb says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.real.debian import DebianError
+from tests.real.engine import DockerEngine
+from tests.real.images import systemd_base
+from tests.real.processes import wait_for
+from tests.real.product import COMMAND
+
+ROOT = Path(__file__).resolve().parents[2]
+UNIT = "sermon-uploader-health-monitor"
+CONTAINER = "sermon-monitor-systemd"
+Inside = Callable[..., str]
+METRICS = """\
+import urllib.request as r
+try:
+    print(r.urlopen("http://127.0.0.1:10980/metrics", timeout=20).read().decode())
+except OSError:
+    pass
+"""
+
+
+@pytest.fixture(scope="module")
+def inside(engine: DockerEngine) -> Iterator[Inside]:
+    """Run a command in a container where systemd has come up; its stdout."""
+    try:
+        image = systemd_base(engine)
+    except DebianError as problem:
+        pytest.skip(f"no image with systemd: {problem}")
+    mounts = {ROOT, Path(sys.base_prefix)} - {Path("/usr"), Path("/usr/local")}
+    engine.docker(
+        *("run", "--detach", "--name", CONTAINER, "--network", "none", "--cap-add", "SYS_ADMIN"),
+        *(f"--security-opt={name}=unconfined" for name in ("seccomp", "apparmor", "systempaths")),
+        *(f"--tmpfs={path}" for path in ("/run", "/run/lock", "/tmp")),
+        *(f"--volume={path}:{path}:ro" for path in sorted(mounts)),
+        *_control_groups(),
+        image,
+    )
+
+    def run(*words: str | Path) -> str:
+        return engine.docker("exec", CONTAINER, *words)
+
+    try:
+        wait_for(lambda: _up(engine), "systemd", within=60)
+        # The user docker's group is the machine's; a Python that lies in root's home may be read by all.
+        run("sh", "-ec", "echo 'g docker -' >/usr/lib/sysusers.d/docker.conf; systemd-sysusers")
+        run("chmod", "755", "/root")
+        yield run
+    finally:
+        engine.docker("rm", "--force", CONTAINER)
+
+
+def _control_groups() -> list[str]:
+    """systemd wants a tree that it may write: its own on version 1, its namespace's on version 2."""
+    if Path("/sys/fs/cgroup/systemd").exists():
+        tree = "/sys/fs/cgroup"
+        return [f"--volume={tree}:{tree}:ro", f"--volume={tree}/systemd:{tree}/systemd:rw"]
+    return ["--cgroupns=host", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw"]
+
+
+def _up(engine: DockerEngine) -> bool:
+    asked = "systemctl is-system-running || true"
+    return engine.docker("exec", CONTAINER, "sh", "-c", asked).strip() in ("running", "degraded")
+
+
+def shown(inside: Inside, name: str) -> str:
+    return inside("systemctl", "show", "--property", name, "--value", UNIT).strip()
+
+
+@pytest.mark.engine
+def test_the_unit_starts_restarts_and_stops(inside: Inside) -> None:
+    said = inside(COMMAND, "install-units")
+    steps = (
+        said.partition("next:\n")[2]
+        .replace("sudo ", "")
+        .replace("systemctl ", "systemctl --no-pager ")
+    )
+    assert f"enable --now {UNIT}" in steps
+    inside("sh", "-euxc", steps)
+
+    def healthy() -> str:
+        return inside("python3", "-c", METRICS).strip()
+
+    metrics = wait_for(healthy, "the exporter", within=60)
+    assert 'sermon_monitor_collector_success{collector="host"} 1' in metrics  # hardened as it is
+    assert 'mountpoint="/var/lib/sermon-monitor"' not in metrics
+    assert inside("stat", "-c", "%U %G %a", "/var/lib/sermon-monitor").split() == [
+        "sermon-monitor", "sermon-monitor", "2770",
+    ]  # fmt: skip
+
+    first = shown(inside, "MainPID")
+    inside("systemctl", "kill", "--signal=SIGKILL", UNIT)
+    wait_for(lambda: shown(inside, "NRestarts") == "1", "the restart", within=60)
+    wait_for(healthy, "the exporter again", within=60)
+    assert shown(inside, "MainPID") not in (first, "0")
+
+    inside("systemctl", "stop", "sermon-monitor")  # by its short name
+    assert (shown(inside, "ActiveState"), shown(inside, "Result")) == ("inactive", "success")
+    assert "stopped" in inside("journalctl", "--no-pager", "--unit", UNIT)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("user", [False, True], ids=["system", "user"])
+def test_systemd_finds_nothing_wrong(inside: Inside, user: bool) -> None:
+    """An unknown key is only a line on stderr: both streams are to be silent."""
+    words = ["--user"] if user else []
+    inside(COMMAND, "install-units", "--dir", "/tmp/units", *words, "--force")
+    command = f"XDG_RUNTIME_DIR=/run systemd-analyze {' '.join(words)} verify /tmp/units/{UNIT}.service 2>&1"
+    assert inside("sh", "-c", command) == ""
+
+
+@pytest.mark.engine
+def test_the_unit_is_hardened(inside: Inside) -> None:
+    inside(COMMAND, "install-units", "--dir", "/tmp/units", "--force")
+    path = f"/tmp/units/{UNIT}.service"
+    said = inside(
+        "systemd-analyze", "--no-pager", "security", "--offline=yes", "--threshold=30", path
+    )
+    assert "Overall exposure level" in said  # above 3.0 it fails
