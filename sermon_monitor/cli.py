@@ -326,5 +326,5 @@ for command in (
     main.add_command(command)
 for command in (approvals_command, approve_command, deny_command):
     main.add_command(command)
-for command in (audit_command, health_monitor, install_units, install_workflow):
+for command in (health_monitor, install_units, install_workflow):
     main.add_command(command)

@@ -128,7 +128,7 @@ def test_the_guides_front_serves(command: Command, tmp_path: Path) -> None:
         f"EXPORTER_LISTEN=127.0.0.1:{port}\nRECEIVER_LISTEN=127.0.0.1:{receiver}\nHEALTH_CHECK_INTERVAL=30\n"
         'DISCORD_WEBHOOK_URL=""\nGITHUB_TOKEN=""\nGITHUB_REPO=""\nAUTO_ROLLBACK_ENABLED=true\n'
     )
-    words = [FRONT, "--daemon", "--config-file", config, "--dry-run"]
+    words: list[str | Path] = [FRONT, "--daemon", "--config-file", config, "--dry-run"]
     process = spawn(words, tmp_path / "log", env=command.environment)
     try:
         wait_for(
