@@ -17,10 +17,11 @@ import jinja2
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from receiver import audit, board
 from receiver.alertmanager import Alert, BodyError, parse_webhook
+from receiver.approvals import CHOICES, Wish, decide
 from receiver.clock import Clock
 from receiver.intake import Intake, accept
 from receiver.metrics import Metrics
@@ -76,6 +77,7 @@ class App:
                 web.get("/api/incidents", self._for_readers(self.list_incidents)),
                 web.get("/api/maintenance", self._for_readers(self.list_windows)),
                 web.get("/api/approvals", self._for_readers(self.list_approvals)),
+                web.post("/api/approvals/{id:\\d{1,18}}", self._for_readers(self.decide)),
                 web.get("/api/audit", self._for_readers(self.list_audit)),
                 web.get("/api/incidents/{id:\\d{1,18}}", self._for_readers(self.one_incident)),
             ]
@@ -157,8 +159,9 @@ class App:
 
     async def page(self, _request: web.Request) -> web.Response:
         shown = await self._database.run(lambda c: board.overview(c, self._clock.now()))
+        asked = [one for one in await self._database.run(board.approvals) if one["open"]]
         html = self._pages.get_template("board.html.j2").render(
-            incidents=shown, settings=self._settings
+            incidents=shown, settings=self._settings, asked=asked
         )
         headers = {
             "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'",
@@ -173,6 +176,25 @@ class App:
     async def list_approvals(self, _request: web.Request) -> web.Response:
         shown = await self._database.run(board.approvals)
         return web.json_response({"approvals": shown}, dumps=_dumps)
+
+    async def decide(self, request: web.Request) -> web.Response:
+        """``{"decision": "approve"|"deny", "by": NAME}``. 200 it counts · 400 · 403 · 409 it does not · 415."""
+        if self._settings.board_token is None:
+            return _problem(403, "without BOARD_TOKEN the board is read-only")
+        if request.content_type != "application/json":
+            return _problem(415, "allowed: Content-Type application/json")
+        try:
+            wanted = Wish.model_validate_json(await request.read())
+        except (ValidationError, web.HTTPRequestEntityTooLarge, *_UNREADABLE):
+            return _problem(400, 'allowed: {"decision": "approve" or "deny", "by": NAME}')
+        number, now = int(request.match_info["id"]), self._clock.now()
+        decided = await self._database.run(
+            lambda c: decide(c, number, CHOICES[wanted.decision], wanted.who, now)
+        )
+        if not decided.done:
+            return _problem(409, decided.words)
+        self._wake()
+        return web.json_response({"status": decided.words})
 
     async def list_windows(self, _request: web.Request) -> web.Response:
         shown = await self._database.run(lambda c: board.maintenance(c, self._clock.now()))

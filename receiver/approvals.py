@@ -6,11 +6,13 @@ holds for that alone, for a short while, for one beginning, and overrides no oth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Connection
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from receiver.approval_words import expired_words, title, undecidable
 from receiver.records import Approval, Ask, Ring, Step
@@ -20,6 +22,22 @@ HOLDS = timedelta(minutes=10)
 """How long a grant waits for the other gates: a yes is for now, not for the night."""
 
 Choice = Literal["granted", "denied"]
+CHOICES: Mapping[str, Choice] = {"approve": "granted", "deny": "denied"}
+"""As a person says it."""
+
+
+class Wish(BaseModel):
+    """A decision as the board sends it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    decision: Literal["approve", "deny"]
+    by: Annotated[str, Field(max_length=60)] = ""
+
+    @property
+    def who(self) -> str:
+        name = "".join(c if c.isprintable() else " " for c in self.by).strip()
+        return f"{name or 'somebody'} (board)"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Every length is in UTF-16 code units.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -62,6 +62,14 @@ class NoteLine:
 
 
 @dataclass(frozen=True)
+class ApprovalLine:
+    """What waits for a person's yes or no; ``url`` is a secret: the page where it is decided, or ""."""
+
+    title: str
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class IncidentView:
     """All that a card says of one incident, as it stands now.
 
@@ -85,6 +93,7 @@ class IncidentView:
     dry: bool
     public_url: str
     verdict: str
+    approvals: tuple[ApprovalLine, ...] = ()
     copies: int = 0
     """How many copies of this card may stand above it: posted, but their ids were lost."""
     notes: tuple[NoteLine, ...] = ()
@@ -209,6 +218,7 @@ def compose(view: IncidentView) -> Card:
         notes=(),
         contacts=clean(view.contacts, 480),
         public_url="",
+        approvals=tuple(ApprovalLine("", "") for _ in view.approvals),  # how many, no more
         verdict=clean(view.verdict, 480),
     )
     running = any(step.state == "running" for step in view.steps)

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from receiver.gates import GATE_NAMES
 from receiver.records import SEVERITIES
-from receiver.store import messages
+from receiver.store import figures as store_figures
 from receiver.store.database import StoreError, connect
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WEBHOOK_OUTCOMES = ("accepted", "unauthorized", "too_large", "wrong_type", "invalid", "unavailable")
 ACTIONS = ("restart", "rollback", "person")
+APPROVAL_OUTCOMES = ("shown", "granted", "denied", "refused")
 HEARTBEAT_OUTCOMES = ("sent", "failed", "withheld")
 RECONCILIATION_OUTCOMES = ("done", "early", "unreachable", "invalid", "unavailable")
 
@@ -72,6 +73,14 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        self.approval_pages = Counter(
+            "sermon_monitor_approval_pages",
+            "Requests of approval links, by what became of them.",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in APPROVAL_OUTCOMES:
+            self.approval_pages.labels(outcome)
         for outcome in HEARTBEAT_OUTCOMES:
             self.heartbeats.labels(outcome)
         for outcome in RECONCILIATION_OUTCOMES:
@@ -122,23 +131,28 @@ class StoreGauges(Collector):
             self._kept.close()
             self._kept = None
 
-    def _read(self) -> messages.Figures:
+    def _read(self) -> store_figures.Figures:
         """Over one kept connection: to open one costs more than to ask it."""
         if self._kept is None:
             self._kept = connect(self._path, read_only=True)
         self._kept.execute("BEGIN")
         try:
-            return messages.figures(self._kept)
+            return store_figures.figures(self._kept)
         finally:
             self._kept.execute("COMMIT")  # a reading that stays open keeps the WAL from shrinking
 
 
-def _families(figures: messages.Figures, now: datetime) -> Iterable[Metric]:
+def _families(figures: store_figures.Figures, now: datetime) -> Iterable[Metric]:
     depth = GaugeMetricFamily(
         "sermon_monitor_outbox_depth", "Messages to people that wait to be sent."
     )
     depth.add_metric([], figures.outbox_depth)
     yield depth
+    waiting = GaugeMetricFamily(
+        "sermon_monitor_approvals_waiting", "Questions that wait for a person's approval."
+    )
+    waiting.add_metric([], figures.approvals)
+    yield waiting
     oldest = GaugeMetricFamily(
         "sermon_monitor_outbox_oldest_seconds",
         "How long the oldest unsent news has waited; 0 with an empty outbox.",

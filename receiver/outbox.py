@@ -21,6 +21,7 @@ import structlog
 from receiver.card import IncidentView
 from receiver.clock import Clock
 from receiver.delivery import DeliveryError, Notifier
+from receiver.links import Links
 from receiver.metrics import Metrics
 from receiver.note import Note
 from receiver.records import Message, Ring
@@ -88,6 +89,7 @@ class Outbox:
         metrics: Metrics,
         clock: Clock,
         news: asyncio.Event,
+        links: Links | None = None,
     ) -> None:
         self._database = database
         self._notifiers = notifiers
@@ -96,6 +98,7 @@ class Outbox:
         self._metrics = metrics
         self._clock = clock
         self._news = news
+        self._links = links
         self._stopping = False
 
     def stop(self) -> None:
@@ -199,7 +202,7 @@ class Outbox:
     def _view(self, message: Message, facts: _Facts) -> IncidentView:
         if facts.history is None:
             raise LookupError(f"message {message.id} is about an incident that is not there")
-        return replace(view_of(facts.history, self._settings), copies=facts.copies)
+        return replace(view_of(facts.history, self._settings, self._links), copies=facts.copies)
 
     async def _not_sent(self, message: Message, notifier: str, error: DeliveryError) -> None:
         now = self._clock.now()

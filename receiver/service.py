@@ -19,12 +19,14 @@ from receiver.actions.person import Person
 from receiver.actions.restart import Restart
 from receiver.actions.rollback import Rollback
 from receiver.app import App
+from receiver.approval_page import ApprovalPage
 from receiver.clock import Clock, SteadyClock
 from receiver.github.client import GitHub
 from receiver.github.preflight import Preflight
 from receiver.heartbeat import Heartbeat
 from receiver.http import Http, open_session
 from receiver.intake import Intake
+from receiver.links import open_links
 from receiver.metrics import Metrics, StoreGauges
 from receiver.notifiers import configured
 from receiver.outbox import Outbox
@@ -127,8 +129,15 @@ class Receiver:
             lookback,
             Timers(self._database, self._clock),
         )
+        links = open_links(self.settings.state_dir, self.settings.public_url)
         self.outbox = Outbox(
-            self._database, notifiers, self.settings, metrics, self._clock, self.worker.told
+            self._database,
+            notifiers,
+            self.settings,
+            metrics,
+            self._clock,
+            self.worker.told,
+            links,
         )
         self._tasks = [
             asyncio.create_task(self.worker.run(), name="worker"),
@@ -145,7 +154,10 @@ class Receiver:
         app = App(
             self.settings, intake, self._database, metrics, self._clock, arrived, self.unready
         )
-        return app.application()
+        page = ApprovalPage(self._database, links, self.lookout, metrics, self._clock, self._wake)
+        application = app.application()
+        application.add_routes(page.routes())
+        return application
 
     def _look_ahead(self, preflight: Preflight | None) -> None:
         """Begin to look whether a rollback could be begun. In a dry run nobody is asked."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from receiver.card import AlertLine, IncidentView, NoteLine, StepLine
+from receiver.approval_words import title
+from receiver.card import AlertLine, ApprovalLine, IncidentView, NoteLine, StepLine
 from receiver.graphs import graph_url
+from receiver.links import Links
 from receiver.records import AlertInstance, Step
 from receiver.settings import ReceiverSettings
 from receiver.situation import History
 
 
-def view_of(history: History, settings: ReceiverSettings) -> IncidentView:
+def view_of(
+    history: History, settings: ReceiverSettings, links: Links | None = None
+) -> IncidentView:
+    """``links``: what an approval's button leads to; without it there are none."""
     incident = history.incident
     coming = [s for s in history.steps if s.state == "pending"]
     taken = [s for s in history.steps if s.state != "pending"]
@@ -35,6 +40,11 @@ def view_of(history: History, settings: ReceiverSettings) -> IncidentView:
         dry=settings.dry_run,
         public_url=settings.public_url or "",
         verdict=incident.verdict,
+        approvals=tuple(
+            ApprovalLine(title(one), links.url(one) if links else "")
+            for one in history.approvals
+            if one.state == "asked" and incident.state == "open"
+        ),
         notes=tuple(NoteLine(note.at, note.who, note.words) for note in history.notes),
     )
 

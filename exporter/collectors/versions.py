@@ -21,6 +21,7 @@ from exporter.version_families import (
     tag_samples,
     ways_back,
 )
+from target.backups import newest_backup
 from target.blocking import BlockedError, Blocking
 from target.engine import Container, Engine, EngineError, Image
 from target.roles import app_containers
@@ -213,16 +214,3 @@ def _is_here(engine: Engine, reference: str, image_id: str) -> bool:
         if not error.missing:
             raise
         return False
-
-
-def newest_backup(directory: Path) -> float | None:
-    """When the newest entry was made, as Unix time; None where there is none. Raises OSError where it cannot be seen."""
-    try:
-        modified = [
-            entry.lstat().st_mtime
-            for entry in directory.iterdir()
-            if not entry.name.startswith(".")  # hidden: one that is still being written
-        ]
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return max(modified, default=None)

@@ -21,6 +21,7 @@ from receiver.delivery import DeliveryError
 from receiver.http import Answer, Http
 from receiver.markdown import safe_url
 from receiver.note import Note, cut
+from receiver.notifiers.buttons import components, reachable, secrets_in
 from receiver.notifiers.limiter import Limiter, asked_wait, number
 from receiver.records import Ring
 
@@ -44,6 +45,7 @@ _UNKNOWN_WEBHOOK = 10015
 _UNKNOWN_MESSAGE = 10008
 _INVALID_TOKEN = 50027
 _TOO_OLD_TO_EDIT = 30046
+_COMPONENTS = "with_components=true"  # without it Discord drops buttons in silence
 _FORUM = 220001
 _CLOUDFLARE = 40333
 
@@ -86,9 +88,7 @@ def render(view: IncidentView, *, mention: str, ring: Ring) -> dict[str, Any]:
         "timestamp": (view.resolved_at or view.opened_at).isoformat(),
     }
     link = safe_url(view.public_url)
-    if "." in (urlsplit(link).hostname or "") and not _LOOPBACK.fullmatch(
-        urlsplit(link).hostname or ""
-    ):
+    if reachable(link):
         embed["url"] = link  # Discord refuses a whole message for a URL it finds not well formed
     return _body(card, embed, mention=mention, ring=ring)
 
@@ -215,6 +215,7 @@ class Discord:
         body = {
             "content": f"{mention} {card.call}\n{whom}".strip(),
             "allowed_mentions": _allowed(mention),
+            "components": components(view.approvals),
         }
         return await self._create(body, silent=ring is Ring.SILENT)
 
@@ -237,6 +238,7 @@ class Discord:
     ) -> str | None:
         """The id of the message that now shows the card; None where ``message_id`` cannot any more."""
         body = _quiet(render(view, mention=self._mention, ring=ring), message_id)
+        body["components"] = components(view.approvals)
         answer = await self._exchange(message_id, body, silent=ring is Ring.SILENT)
         trouble = _trouble(answer)
         if answer.status == 400 and trouble.code not in (_TOO_OLD_TO_EDIT, _FORUM):
@@ -269,7 +271,7 @@ class Discord:
             self._address(message_id),
             headers={"User-Agent": USER_AGENT},
             json=body,
-            secret_parts=[self._token],
+            secret_parts=[self._token, *secrets_in(body)],
         )
         self._limiter.learn(answer.headers)
         return answer
@@ -277,9 +279,12 @@ class Discord:
     def _address(self, message_id: str | None) -> SecretStr:
         base = self._base.get_secret_value()
         if message_id is not None:
-            return SecretStr("?".join(filter(None, [f"{base}/messages/{message_id}", self._query])))
+            return SecretStr(f"{base}/messages/{message_id}?{self._queried(_COMPONENTS)}")
         # Without wait=true Discord answers before it has stored the message, and gives no id.
-        return SecretStr(f"{base}?{'&'.join(filter(None, [self._query, 'wait=true']))}")
+        return SecretStr(f"{base}?{self._queried('wait=true', _COMPONENTS)}")
+
+    def _queried(self, *more: str) -> str:
+        return "&".join(filter(None, [self._query, *more]))
 
     def _remember(self, error: DeliveryError) -> None:
         """What one refusal means for the requests after it."""

@@ -340,29 +340,3 @@ def prove_writable(c: Connection, now: datetime) -> None:
         "INSERT INTO readiness (one, at) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET at = excluded.at",
         (now.timestamp(),),
     )
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What our own gauges say."""
-
-    outbox_depth: int
-    outbox_since: datetime | None
-    open: dict[str, int]
-    heartbeat: datetime | None
-
-
-def figures(c: Connection) -> Figures:
-    waiting = c.execute(
-        "SELECT count(*), min(since) FROM messages WHERE revision > delivered"
-    ).fetchone()
-    by_severity = c.execute(
-        "SELECT severity, count(*) FROM incidents WHERE state = 'open' GROUP BY severity"
-    )
-    last = c.execute("SELECT max(last_at) FROM heartbeats").fetchone()
-    return Figures(
-        outbox_depth=waiting[0],
-        outbox_since=rows.to_at(waiting[1]),
-        open=dict(by_severity.fetchall()),
-        heartbeat=rows.to_at(last[0]),
-    )

@@ -45,7 +45,7 @@ async def test_a_card_is_created_with_a_ping_then_edited_in_place(
     assert not edited.mentions
     assert edited.body["embeds"][0]["title"].startswith("🟢 Over")
     assert [seen.method for seen in standin.requests] == ["POST", "PATCH"]
-    assert standin.requests[0].path.endswith("?wait=true")
+    assert standin.requests[0].path.endswith("?wait=true&with_components=true")
     agent = standin.requests[0].headers["User-Agent"]
     assert agent.startswith("DiscordBot (https://")
 

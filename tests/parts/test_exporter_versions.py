@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from exporter.collectors import versions
-from exporter.collectors.versions import LedgerView, newest_backup
+from exporter.collectors.versions import LedgerView
+from target.backups import newest_backup
 from target.engine import Engine
 from target.version_keeper import LedgerFile
 from target.versions import Facts, Ledger, judge, known_good_reference, observe

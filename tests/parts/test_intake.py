@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from receiver.situation import read_history
-from receiver.store import incidents, messages, steps
+from receiver.store import figures, incidents, messages, steps
 from receiver.store.database import connect, migrate
 from tests.parts.intake_kit import Story, alert, body_of
 
@@ -164,10 +164,10 @@ def test_the_watchdog_only_beats(story: Story) -> None:
     now = story.clock.pass_by(minutes=1)
     story.fires("Watchdog", "none")
     assert (story.all, story.messages(), story.events()) == ([], [], [])
-    assert messages.figures(story.c).heartbeat == now
+    assert figures.figures(story.c).heartbeat == now
     story.clock.pass_by(minutes=1)
     assert story.ends("Watchdog", "none") == "heartbeat"
-    assert messages.figures(story.c).heartbeat == now
+    assert figures.figures(story.c).heartbeat == now
 
 
 def test_an_incident_is_as_severe_as_its_worst_alert_ever_was(story: Story) -> None:
