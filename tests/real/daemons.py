@@ -11,6 +11,8 @@ from tests.real import debian, processes
 from tests.real.processes import Process, fetch, free_port, wait_for
 
 SUITE = "trixie"
+OLDER, NEWEST = "bookworm", "sid"
+"""Suites with another Alertmanager: 0.25, and whatever is newest today."""
 PACKAGES = ("prometheus", "promtool", "prometheus-alertmanager")
 
 _WITH_SHARED_FILES = """\
@@ -45,6 +47,12 @@ def binaries() -> Binaries:
         alertmanager=_with_shared_files(tree, "prometheus-alertmanager", "alertmanager"),
         amtool=_with_shared_files(tree, "amtool", "amtool"),
     )
+
+
+def alertmanager_of(suite: str) -> Path:
+    """The Alertmanager of another suite. Raises DebianError."""
+    tree = debian.unpack(suite, "prometheus-alertmanager")
+    return _with_shared_files(tree, "prometheus-alertmanager", "alertmanager")
 
 
 def _with_shared_files(tree: Path, program: str, name: str) -> Path:
