@@ -22,7 +22,7 @@ class SystemClock:
 
 
 class SteadyClock:
-    """Another clock's time, which goes on evenly when that one is set, until ``follow`` is called.
+    """Another clock's time, which goes on evenly when that one is set, until it is told to ``advance``.
 
     So nobody sees a jump in the middle of what they do: what waits for a time is moved first.
     """
@@ -41,6 +41,7 @@ class SteadyClock:
         """How far the other clock is ahead of this one; negative where it is behind."""
         return self._clock.now() - self.now()
 
-    def follow(self) -> None:
-        """Show the other clock's time from now on."""
-        self._anchor = self._clock.now(), self._monotonic()
+    def advance(self, step: timedelta) -> None:
+        """Be ``step`` later from now on, or earlier where it is negative."""
+        moment, ticks = self._anchor
+        self._anchor = moment + step, ticks

@@ -33,15 +33,18 @@ class Timers:
 
     async def keep(self) -> bool:
         """Move what waits if the clock was set, and follow it. Whether it was. Raises StoreError."""
-        moved = False
         if not self._looked:
-            moved = await self._moved(await self._behind())
+            step = await self._behind()
+            if step <= -TOLERANCE:
+                await self._move(step, timedelta(0))
             self._looked = True
+            return step <= -TOLERANCE
         step = self._clock.ahead()
         if abs(step) < TOLERANCE:
-            self._clock.follow()
-            return moved
-        return await self._moved(step) or moved
+            self._clock.advance(step)
+            return False
+        await self._move(step, step)
+        return True
 
     async def _behind(self) -> timedelta:
         """A clock that is behind our own newest record was set back while we did not run.
@@ -51,14 +54,13 @@ class Timers:
         newest = await self._database.run(timers.last_record)
         return min(self._clock.now() - newest, timedelta(0)) if newest else timedelta(0)
 
-    async def _moved(self, step: timedelta) -> bool:
-        if abs(step) < TOLERANCE:
-            return False
+    async def _move(self, step: timedelta, own: timedelta) -> None:
+        """``own``: how far our own clock goes with it, which has seen nothing of a step before our start."""
 
         def change(c: Connection) -> None:
-            before = self._clock.now()
-            moved = timers.move(c, step, before - REMEMBERED)
-            self._clock.follow()  # in here, so that no time of before is written after this
+            recorded_until = self._clock.now() + own - step  # by the time that the records have
+            moved = timers.move(c, step, recorded_until - REMEMBERED)
+            self._clock.advance(own)  # in here, so that no time of before is written after this
             now = self._clock.now()
             words = f"{_words(step)}; what waits moves with it"
             messages.add_event(c, None, "clock set", words, now)
@@ -67,7 +69,6 @@ class Timers:
 
         await self._database.run(change)
         log.warning("the clock was set; what waits moves with it", by=_words(step))
-        return True
 
 
 def _words(step: timedelta) -> str:

@@ -160,8 +160,9 @@ def _message(old: Row | None, new: Row) -> str:
     if new["attempts"] > old["attempts"]:
         return f"{kind}: attempt"
     if new["delivered"] != old["delivered"]:
-        how = "posted" if old["message_id"] is None else "edited"
-        return f"{kind}: {how}" if new["message_id"] and not new["error"] else f"{kind}: given up"
+        if not new["message_id"] or new["error"]:
+            return f"{kind}: given up"
+        return f"{kind}: {'posted' if old['message_id'] is None else 'edited'}"
     return f"{kind}: not sent yet" if new["error"] and new["error"] != old["error"] else ""
 
 

@@ -198,3 +198,18 @@ async def test_what_joins_after_the_jump_counts_from_the_same_zero(
     incident = await database.run(lambda c: incidents.incident(c, 1))
     assert incident is not None
     assert incident.ladder_at == incident.opened_at == NOW - HOUR
+
+
+async def test_a_second_jump_right_after_our_start_is_not_lost(
+    database: Database, machine: Machine
+) -> None:
+    """Set back while we did not run, and once more before we looked."""
+    await fill(database)
+    machine.wall -= HOUR
+    clock = steady(machine)
+    keeper = Timers(database, clock)
+    machine.wall -= HOUR
+    assert await keeper.keep()
+    assert await keeper.keep()
+    assert clock.now() == machine.wall
+    assert (await waits(database))[1].due_at == NOW + timedelta(minutes=10) - 2 * HOUR
