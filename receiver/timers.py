@@ -33,18 +33,15 @@ class Timers:
 
     async def keep(self) -> bool:
         """Move what waits if the clock was set, and follow it. Whether it was. Raises StoreError."""
+        moved = False
         if not self._looked:
-            step = await self._behind()
-            if step <= -TOLERANCE:
-                await self._move(step, timedelta(0))
+            moved = await self._moved(await self._behind(), own=False)
             self._looked = True
-            return step <= -TOLERANCE
         step = self._clock.ahead()
         if abs(step) < TOLERANCE:
             self._clock.advance(step)
-            return False
-        await self._move(step, step)
-        return True
+            return moved
+        return await self._moved(step, own=True) or moved
 
     async def _behind(self) -> timedelta:
         """A clock that is behind our own newest record was set back while we did not run.
@@ -54,13 +51,15 @@ class Timers:
         newest = await self._database.run(timers.last_record)
         return min(self._clock.now() - newest, timedelta(0)) if newest else timedelta(0)
 
-    async def _move(self, step: timedelta, own: timedelta) -> None:
-        """``own``: how far our own clock goes with it, which has seen nothing of a step before our start."""
+    async def _moved(self, step: timedelta, *, own: bool) -> bool:
+        """``own``: our own clock goes with it; it has seen nothing of a step before our start."""
+        if abs(step) < TOLERANCE:
+            return False
 
         def change(c: Connection) -> None:
-            recorded_until = self._clock.now() + own - step  # by the time that the records have
-            moved = timers.move(c, step, recorded_until - REMEMBERED)
-            self._clock.advance(own)  # in here, so that no time of before is written after this
+            if own:  # in here, so that no time of before is written after this
+                self._clock.advance(step)
+            moved = timers.move(c, step, self._clock.now() - step - REMEMBERED)
             now = self._clock.now()
             words = f"{_words(step)}; what waits moves with it"
             messages.add_event(c, None, "clock set", words, now)
@@ -69,6 +68,7 @@ class Timers:
 
         await self._database.run(change)
         log.warning("the clock was set; what waits moves with it", by=_words(step))
+        return True
 
 
 def _words(step: timedelta) -> str:
