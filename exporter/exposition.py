@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, NamedTuple
+from zlib import crc32
 
 from prometheus_client import Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as PLAIN
@@ -24,6 +25,8 @@ Kind = Literal["counter", "gauge", "histogram", "summary", "untyped"]
 _TOTAL = "_total"
 _EOF = b"# EOF\n"
 _FAR = 2**128
+LONGEST_LABEL = 1024
+"""Characters of a label's value: the rest, of an image's label perhaps, is a checksum, so that two stay two."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,9 @@ def _head(name: str, kind: str, text: str) -> bytes:
 
 
 def _escaped(value: str) -> str:
+    if len(value) > LONGEST_LABEL:
+        sum_of_all = crc32(value.encode(errors="surrogatepass"))
+        value = f"{value[:LONGEST_LABEL]}…{sum_of_all:08x}"
     # A path or a name may hold bytes that are no UTF-8 (as surrogates); the exposition may not.
     value = value.encode(errors="surrogatepass").decode(errors="replace")
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

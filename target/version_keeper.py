@@ -6,6 +6,7 @@ import errno
 import fcntl
 import logging
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -49,6 +50,10 @@ class _Head:
 _head = TypeAdapter(_Head)
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 class LedgerFile:
     """``STATE_DIR/versions.json``: read by anyone, replaced whole, changed under a lock."""
 
@@ -63,10 +68,11 @@ class LedgerFile:
         Raises OSError where the file is there and may not be read, or a newer release wrote it.
         """
         try:
-            with self.path.open("rb") as file:
-                content = file.read(MAX_LEDGER_BYTES + 1)
+            content = self._content()
         except FileNotFoundError:
             return Ledger(), None
+        if content is None:
+            return Ledger(), f"{self.path} is not a regular file"
         if len(content) > MAX_LEDGER_BYTES:
             return Ledger(), f"{self.path} is larger than {MAX_LEDGER_BYTES} bytes"
         try:
@@ -82,6 +88,13 @@ class LedgerFile:
         if schema < SCHEMA:
             return Ledger(), f"{self.path} has schema {schema}; this version reads {SCHEMA}"
         return ledger, None
+
+    def _content(self) -> bytes | None:
+        """None for a pipe or a device: reading one may never end. Raises OSError."""
+        with open(self.path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return None
+            return file.read(MAX_LEDGER_BYTES + 1)
 
     def load(self) -> Ledger:
         """The ledger. A broken file is kept beside it as ``versions.json.broken-…`` and said.

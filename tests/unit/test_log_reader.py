@@ -199,7 +199,9 @@ _NUMBERS = st.one_of(
     st.sampled_from(
         ["1.5", "0", "99", ".5", "5.", "1_0", "1e3", "1 5", "5 ", "", "-1", "+1", "1.2.3"]
     ),
-    st.sampled_from(["nan", "inf", "1\x1b[m", "12345678.12", "1 | 2 ", "\t1", "1\\", '"1', "1m3"]),
+    st.sampled_from(
+        [".1234567890", "nan", "inf", "1\x1b[m", "12345678.12", "1 | 2 ", "\t1", "1\\", '"1', "1m3"]
+    ),
     st.text(st.sampled_from("0123456789. |-eE_"), max_size=11),
 )
 _SAME = st.one_of(
@@ -237,8 +239,19 @@ def test_frames(lines: list[Written], sizes: list[int]) -> None:
     assert told(read(framed(lines), sizes)) == told(exact(lines))
 
 
+_PIECE = "x" * (ENTRY_BYTES - 2) + "\\n"
+"""The end of an entry that does not end its line: a backslash and an n of its own."""
+_QUOTED = "09:15:02 | 500 |           1ms | 10.0.0.9 | GET | /api/files"
+_SEEN_BACKSLASH = STD + "INFO Upload successful\\"
+_LONG_MESSAGE = (STD + "INFO Upload successful " + _PIECE)[: ENTRY_BYTES - 2] + "\\n" + _QUOTED
+
+
 @_LONG
 @given(st.one_of(_REPEATED, _ALIKE), st.integers(1, 40))
+@example([Written(1, (_PIECE + _QUOTED).encode())], 1)
+@example(
+    [*[Written(1, _SEEN_BACKSLASH.encode())] * 4, *[Written(1, _LONG_MESSAGE.encode())] * 4], 2
+)
 def test_the_file(lines: list[Written], lines_a_block: int) -> None:
     assert told(read_file(filed(lines), lines_a_block)) == told(exact(lines))
 
