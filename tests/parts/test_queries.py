@@ -6,16 +6,22 @@ import asyncio
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
+import aiohttp
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
 
 from exporter.settings import ExporterSettings
 from tests.parts.exporter_app import App, echo, line
-from tests.parts.exporter_kit import WITHIN, exporter
+from tests.parts.exporter_kit import WITHIN, Running, exporter
 from tests.real.daemons import Binaries, Prometheus
 from tests.real.engine import DockerEngine
 from tests.real.processes import fetch
@@ -102,6 +108,8 @@ DOCKPROM = {
 }
 
 SOURCES = {"guide": GUIDE, "node exporter full": NODE_EXPORTER_FULL, "dockprom": DOCKPROM}
+ASKED_WITH = ("Accept", "Accept-Encoding", "X-Prometheus-Scrape-Timeout-Seconds")
+ANSWERED_WITH = ("Content-Type", "Content-Encoding")
 _CONFIG = """\
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
 scrape_configs:
@@ -119,9 +127,36 @@ def network(engine: DockerEngine) -> Iterator[str]:
     engine.docker("network", "rm", name)
 
 
+@pytest.fixture
+def formats() -> Counter[str]:
+    """What Prometheus was answered: how often in which content type."""
+    return Counter()
+
+
+@asynccontextmanager
+async def between(running: Running, formats: Counter[str]) -> AsyncIterator[str]:
+    """The address of a server that hands on Prometheus' requests as they are, and notes the answers' formats."""
+
+    async def hand_on(request: web.Request) -> web.Response:
+        asked = {name: request.headers[name] for name in ASKED_WITH if name in request.headers}
+        async with (
+            aiohttp.ClientSession(auto_decompress=False) as session,
+            session.get(running.url + request.path, headers=asked) as answer,
+        ):
+            content = await answer.read()
+            formats[answer.headers["Content-Type"]] += 1
+            kept = {k: answer.headers[k] for k in ANSWERED_WITH if k in answer.headers}
+            return web.Response(status=answer.status, body=content, headers=kept)
+
+    app = web.Application()
+    app.router.add_get("/metrics", hand_on)
+    async with TestServer(app) as server:
+        yield f"127.0.0.1:{server.port}"
+
+
 @pytest_asyncio.fixture
 async def prometheus(
-    app: App, network: str, binaries: Binaries, tmp_path: Path
+    app: App, network: str, binaries: Binaries, tmp_path: Path, formats: Counter[str]
 ) -> AsyncIterator[Prometheus]:
     """One that scrapes an exporter, which watches a container that is asked something all the time."""
     requests = echo(line(200, "GET", "/api/health"), line(500, "GET", "/api/files"))
@@ -141,10 +176,12 @@ async def prometheus(
         )
     )
     try:
-        async with exporter(
-            tmp_path, app.engine.host, APP_CONTAINERS=f"{app.name}.*", APP_SERVICE=app.name
-        ) as running:
-            target = running.url.removeprefix("http://")
+        async with (
+            exporter(
+                tmp_path, app.engine.host, APP_CONTAINERS=f"{app.name}.*", APP_SERVICE=app.name
+            ) as running,
+            between(running, formats) as target,
+        ):
             made = Prometheus(binaries.prometheus, tmp_path, _CONFIG.format(target=target))
             await asyncio.to_thread(made.start)
             try:
@@ -178,7 +215,7 @@ async def without_answer(prometheus: Prometheus) -> Mapping[str, str]:
     }
 
 
-async def test_every_query_has_an_answer(prometheus: Prometheus) -> None:
+async def test_every_query_has_an_answer(prometheus: Prometheus, formats: Counter[str]) -> None:
     missing: Mapping[str, str] = {"": "not asked yet"}
     try:
         async with asyncio.timeout(WITHIN):
@@ -187,6 +224,9 @@ async def test_every_query_has_an_answer(prometheus: Prometheus) -> None:
                 await asyncio.sleep(0.5)
     except TimeoutError:
         pytest.fail(f"no answer to {json.dumps(missing, indent=2)}")
+    # All of that came as OpenMetrics, which Prometheus asks for by itself and reads more strictly.
+    assert await answer(prometheus, "up") == [1]
+    assert set(formats) == {OPENMETRICS}
 
 
 def test_the_guides_names_match_what_is_watched_by_default() -> None:
