@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from target.durations import Duration, parse_duration
-from target.settings import AbsolutePath, Address, DeploymentSettings
+from target.settings import AbsolutePath, Address, DeploymentSettings, HostSettings
 
 
 def _interval(value: object) -> object:
@@ -17,12 +17,10 @@ def _interval(value: object) -> object:
     return value
 
 
-class ExporterSettings(DeploymentSettings):
+class ExporterSettings(DeploymentSettings, HostSettings):
     """What the exporter reads and where it answers."""
 
     exporter_listen: Address = "127.0.0.1:10980"
     health_check_interval: Annotated[Duration, AfterValidator(_interval)] = parse_duration("30s")
     cgroup_root: AbsolutePath = Path("/sys/fs/cgroup")
-    proc_root: AbsolutePath = Path("/proc")
-    rootfs: AbsolutePath = Path("/")
     log_source: Literal["auto", "engine"] = "auto"

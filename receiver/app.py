@@ -80,6 +80,7 @@ class App:
                 web.post("/api/approvals/{id:\\d{1,18}}", self._for_readers(self.decide)),
                 web.get("/api/audit", self._for_readers(self.list_audit)),
                 web.get("/api/incidents/{id:\\d{1,18}}", self._for_readers(self.one_incident)),
+                web.get("/api/incidents/{id:\\d{1,18}}/evidence", self._for_readers(self.evidence)),
             ]
         )
         return app
@@ -219,6 +220,17 @@ class App:
         if found is None:
             return _problem(404, f"no incident {number}")
         return web.json_response(found, dumps=_dumps)
+
+    async def evidence(self, request: web.Request) -> web.Response:
+        number = int(request.match_info["id"])
+
+        def look(c: Connection) -> list[dict[str, Any]] | None:
+            return board.evidence(c, number) if incidents.incident(c, number) else None
+
+        found = await self._database.run(look)
+        if found is None:
+            return _problem(404, f"no incident {number}")
+        return web.json_response({"evidence": found}, dumps=_dumps)
 
     def _for_readers(self, handler: Handler) -> Handler:
         """With BOARD_TOKEN set, readers show it as a bearer token; without it we listen on loopback only."""

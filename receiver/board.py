@@ -11,6 +11,7 @@ from receiver.approval_words import title
 from receiver.records import Approval
 from receiver.situation import read_history
 from receiver.store import approvals as approval_rows
+from receiver.store import evidence as evidence_rows
 from receiver.store import incidents, messages, windows
 
 
@@ -35,6 +36,15 @@ def _approval(one: Approval) -> dict[str, Any]:
     return {**asdict(one), "title": title(one), "open": one.open}
 
 
+def evidence(c: Connection, incident_id: int) -> list[dict[str, Any]]:
+    """What was collected for an incident, each with its whole text."""
+    texts = evidence_rows.texts(c, incident_id)
+    return [
+        {**asdict(one), "text": texts.get(one.id, "")}
+        for one in evidence_rows.of_incident(c, incident_id)
+    ]
+
+
 def whole(c: Connection, incident_id: int, now: datetime) -> dict[str, Any]:
     """One incident with its alerts, steps and audit trail. Raises LookupError for an unknown one."""
     history = read_history(c, incident_id, now)
@@ -45,5 +55,6 @@ def whole(c: Connection, incident_id: int, now: datetime) -> dict[str, Any]:
         "alerts": [{**asdict(alert), "firing": alert.firing} for alert in history.alerts],
         "steps": [asdict(step) for step in history.steps],
         "approvals": [_approval(one) for one in history.approvals],
+        "evidence": [asdict(one) for one in history.evidence],
         "events": [asdict(event) for event in messages.events(c, incident_id)],
     }

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from receiver.markdown import clean, plain, safe_url, utf16_len
+from receiver.records import LOOKING
 from receiver.words import load, one_line
 
 SEVERITY_ORDER = ("critical", "warning", "info")
@@ -98,6 +99,8 @@ class IncidentView:
     """How many copies of this card may stand above it: posted, but their ids were lost."""
     notes: tuple[NoteLine, ...] = ()
     """The newest last."""
+    attachments: tuple[tuple[str, str], ...] = ()
+    """(message, attachment) of each file that an edit of that message must keep."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,11 @@ def _notes(notes: Sequence[NoteLine], limit: int) -> str:
     return _fit(len(near), line, lambda count: one_line(_WORDS.more_steps(count, False)), limit, 0)
 
 
+def at_work(view: IncidentView) -> bool:
+    """Something is being done at this moment that may cure it."""
+    return any(step.state == "running" and step.action not in LOOKING for step in view.steps)
+
+
 def compose(view: IncidentView) -> Card:
     """The card of ``view``.
 
@@ -221,7 +229,7 @@ def compose(view: IncidentView) -> Card:
         approvals=tuple(ApprovalLine("", "") for _ in view.approvals),  # how many, no more
         verdict=clean(view.verdict, 480),
     )
-    running = any(step.state == "running" for step in view.steps)
+    running = at_work(view)
     title = one_line(_WORDS.title(safe, lead))
     return Card(
         title=title,

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from receiver.card import IncidentView
     from receiver.note import Note
     from receiver.records import Ring
+
+
+@dataclass(frozen=True)
+class File:
+    """A text to be attached to a message; its name is that of no other file there."""
+
+    name: str
+    text: str
+    about: str
 
 
 class DeliveryError(Exception):
@@ -55,6 +66,13 @@ class Notifier(Protocol):
 
     async def call(self, view: IncidentView, *, ring: Ring) -> str:
         """A short message of its own that rings beside the card. Returns its id. Raises DeliveryError."""
+        ...
+
+    async def attach(self, message_id: str, files: Sequence[File]) -> Mapping[str, str]:
+        """Attach to a message those of ``files`` that are not there yet, and keep what else is there.
+
+        Returns the id of each by its name. Safe to repeat. Raises DeliveryError.
+        """
         ...
 
     async def post(self, note: Note, *, ring: Ring) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from receiver.gates import Confirmation
-from receiver.records import AlertInstance, Step
+from receiver.records import LOOKING, AlertInstance, Step
 from receiver.situation import History
 
 
@@ -44,7 +44,7 @@ def judge_end(
 ) -> Ending:
     """``asking``: the firing alerts that ask for steps; ``seen``: our own look at what was wrong."""
     firing = [alert for alert in history.alerts if alert.firing]
-    under_way = [step for step in history.steps if step.state == "running"]
+    under_way = [s for s in history.steps if s.state == "running" and s.action not in LOOKING]
     if asking:
         return Ending("on", "")
     if under_way:
@@ -89,7 +89,7 @@ def _last_of_ladder(history: History) -> Step | None:
         step
         for step in history.steps
         if step.state in ("done", "failed")
-        and step.action != "person"
+        and step.action not in {"person", *LOOKING}
         and (step.started_at or step.due_at) >= began
     ]
     return max(ran, key=lambda step: step.ended_at or step.due_at, default=None)

@@ -19,7 +19,7 @@ from receiver.facts import (
     Verdict,
 )
 from receiver.policy import Category
-from receiver.records import Ask
+from receiver.records import LOOKING, Ask
 from target.durations import format_duration
 
 __all__ = [
@@ -265,6 +265,8 @@ GATE_NAMES = (
 
 
 def gates_of(action: str) -> tuple[Gate, ...]:
+    if action in LOOKING:
+        return ()
     return (no_maintenance, person_needed) if action == "person" else GATES
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from sqlite3 import Connection
@@ -20,7 +20,7 @@ import structlog
 
 from receiver.card import IncidentView
 from receiver.clock import Clock
-from receiver.delivery import DeliveryError, Notifier
+from receiver.delivery import DeliveryError, File, Notifier
 from receiver.links import Links
 from receiver.metrics import Metrics
 from receiver.note import Note
@@ -28,8 +28,9 @@ from receiver.records import Message, Ring
 from receiver.settings import ReceiverSettings
 from receiver.situation import History, read_history
 from receiver.staleness import why_overtaken
-from receiver.store import messages
+from receiver.store import evidence, messages
 from receiver.store.database import Database, StoreError
+from receiver.store.heard import Heard, heard
 from receiver.view import view_of
 
 log = structlog.get_logger("outbox")
@@ -45,8 +46,10 @@ class _Facts(NamedTuple):
     """What the store knows about a message that is about to be sent."""
 
     history: History | None
-    heard: messages.Heard | None
+    heard: Heard | None
     copies: int
+    files: Sequence[File] = ()
+    """What is still to be attached to the card."""
 
 
 class _Destination:
@@ -148,12 +151,15 @@ class Outbox:
         def attempt(c: Connection) -> _Facts | None:
             about = message.incident_id
             history = read_history(c, about, now) if about is not None else None
-            heard = messages.heard(c, about) if about is not None else None
-            reason = why_overtaken(message, history, heard)
+            known = heard(c, about) if about is not None else None
+            reason = why_overtaken(message, history, known)
             if reason:
                 messages.overtaken(c, message.id, about, reason, now)
                 return None
-            return _Facts(history, heard, messages.attempt_message(c, message))
+            files: list[File] = []
+            if message.kind == "files" and about is not None and known is not None:
+                files = evidence.to_attach(c, about, known.card_id)
+            return _Facts(history, known, messages.attempt_message(c, message), files)
 
         facts = await self._database.run(attempt)
         if facts is None:
@@ -162,6 +168,9 @@ class Outbox:
             return
         try:
             ring = _ring(message, facts)
+            if message.kind == "files":
+                await self._attach(notifier, message, facts)
+                return
             message_id = await self._deliver(notifier, message, facts, ring)
         except DeliveryError as error:
             await self._not_sent(message, notifier.name, error)
@@ -172,6 +181,26 @@ class Outbox:
             await self._not_sent(message, notifier.name, DeliveryError(words, permanent=True))
             return
         await self._sent(message, notifier.name, message_id, ring)
+
+    async def _attach(self, notifier: Notifier, message: Message, facts: _Facts) -> None:
+        """The evidence that the card does not have yet. Raises DeliveryError."""
+        card_id = facts.heard.card_id if facts.heard else None
+        if card_id is None:
+            raise LookupError(f"the files of message {message.id} have no card")
+        ids = await notifier.attach(card_id, facts.files) if facts.files else {}
+        now = self._clock.now()
+
+        def change(c: Connection) -> None:
+            evidence.attached(c, message.incident_id or 0, card_id, ids)
+            messages.delivered(c, message, card_id, now)
+            if ids:
+                words = f"attached to the card: {', '.join(ids)}"
+                messages.add_event(c, message.incident_id, "told", words, now)
+
+        await self._database.run(change)
+        self._destinations[notifier.name].answered()
+        self._metrics.notifications.labels(notifier.name, "sent").inc()
+        log.info("told", incident=message.incident_id, kind="files", files=list(ids))
 
     async def _sent(self, message: Message, notifier: str, message_id: str, ring: Ring) -> None:
         now, back = self._clock.now(), self._destinations[notifier].answered()

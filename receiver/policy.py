@@ -13,16 +13,23 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from receiver.records import Ring, Severity
+from receiver.records import LOOKING, Ring, Severity
 from target.durations import Duration, format_duration, parse_duration
 
 Confirm = Literal["probe", "minio", "container", "signal", "none"]
 Category = Literal["health", "performance", "resource", "container", "storage", "pipeline"]
-TARGETS = {"restart": ("app", "minio", "container"), "rollback": ("app",), "person": ("",)}
+TARGETS = {
+    "restart": ("app", "minio", "container"),
+    "rollback": ("app",),
+    "person": ("",),
+    "investigate": ("container",),
+}
 """The actions a row may name, each with the targets it may have; the first is the default.
 
-``container`` is the one of the alert's ``name`` label: the app's or MinIO's.
+``container`` is the one of the alert's ``name`` label: the app's or MinIO's; what is investigated is that
+very container.
 """
+_CONTAINER = re.compile(r"[A-Za-z0-9][\w.-]{0,127}", re.ASCII)
 _STEP = re.compile(r"(?P<ask>ask +)?(?P<action>[a-z]+)(?: +(?P<target>[a-z]+))? +@(?P<after>\S+)")
 
 
@@ -59,8 +66,10 @@ class PolicyStep(_Strict):
             raise ValueError(
                 f"allowed: [ask] ACTION [TARGET] @TIME with an action of {', '.join(TARGETS)}; got {value!r}"
             )
-        if match["ask"] and match["action"] == "person":
-            raise ValueError(f"nobody is asked whether a person may be called; got {value!r}")
+        if match["ask"] and match["action"] in {"person", *LOOKING}:
+            raise ValueError(
+                f"nobody is asked whether a person may be called or evidence collected; got {value!r}"
+            )
         targets = TARGETS[match["action"]]
         target = match["target"] or targets[0]
         if target not in targets:
@@ -96,7 +105,7 @@ class Row(_Strict):
     @property
     def ladder(self) -> bool:
         """Whether it asks for a step that comes by itself: such an alert begins the ladder."""
-        return any(not step.ask for step in self.steps)
+        return any(not step.ask and step.action not in LOOKING for step in self.steps)
 
     @property
     def ring(self) -> Ring:
@@ -255,14 +264,21 @@ def asked(
     """The steps that a row asks for about an alert with these labels, by (action, target)."""
     if not row.steps:
         return {}
-    role = container_role(labels.get("name", ""), minio_service)
+    name = labels.get("name", "")
+    role = container_role(name, minio_service)
     about_minio = row.category == "container" and role == "minio"
     return {
-        (step.action, role if step.target == "container" else step.target): step
+        (step.action, _target(step, name, role)): step
         for step in row.steps
         # An older image of the application cannot cure MinIO's container.
         if not (step.action == "rollback" and about_minio)
     }
+
+
+def _target(step: PolicyStep, name: str, role: str) -> str:
+    if step.action == "investigate":
+        return name if _CONTAINER.fullmatch(name) else ""
+    return role if step.target == "container" else step.target
 
 
 def _plan(

@@ -21,6 +21,9 @@ class Ring(IntEnum):
     MENTION = 2
 
 
+LOOKING = frozenset({"investigate"})
+"""Actions that change nothing: they have no gates, begin no ladder, hold nothing up and cure nothing."""
+
 StepState = Literal["pending", "running", "done", "failed", "refused", "dropped"]
 STEP_STATES: tuple[StepState, ...] = ("pending", "running", "done", "failed", "refused", "dropped")
 
@@ -90,6 +93,11 @@ class Step:
     asks: bool = False
     """It runs only with a person's approval."""
 
+    @property
+    def turn(self) -> tuple[bool, datetime, bool, int]:
+        """What runs goes on first; then by time, MinIO before the application that needs it."""
+        return (self.state != "running", self.due_at, self.target != "minio", self.id)
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -151,7 +159,7 @@ class Message:
     id: int
     incident_id: int | None
     """None only for a note that is about no incident."""
-    kind: Literal["card", "call", "note"]
+    kind: Literal["card", "call", "note", "files"]
     notifier: str
     ring: Ring
     message_id: str | None
@@ -167,6 +175,22 @@ class Message:
     since: datetime
     topic: str = ""
     """Of notes of one topic only the newest is told; empty for one that stands alone."""
+
+
+@dataclass(frozen=True)
+class EvidenceFile:
+    """What was collected about a container, without its text."""
+
+    id: int
+    incident_id: int
+    step_id: int
+    container: str
+    file: str
+    made_at: datetime
+    summary: str
+    message_id: str | None
+    """The message it is attached to."""
+    attachment_id: str | None
 
 
 WindowOrigin = Literal["person", "recurring", "deployment"]

@@ -9,6 +9,7 @@ from receiver.markdown import clean
 from receiver.note import Note
 from receiver.situation import History, read_history
 from receiver.store import messages
+from receiver.store.heard import RESOLVED
 from receiver.view import person_called
 from receiver.words import load, one_line
 from target.durations import format_duration
@@ -45,4 +46,4 @@ def tell_resolved(c: Connection, incident_id: int, now: datetime) -> None:
         return
     for notifier in messages.card_notifiers(c, incident_id):
         note = resolved_note(history, now)
-        messages.add_note(c, note, notifier, now, incident_id=incident_id, topic=messages.RESOLVED)
+        messages.add_note(c, note, notifier, now, incident_id=incident_id, topic=RESOLVED)

@@ -15,6 +15,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from receiver.actions import Action
+from receiver.actions.investigate import Investigate
 from receiver.actions.person import Person
 from receiver.actions.restart import Restart
 from receiver.actions.rollback import Rollback
@@ -80,6 +81,7 @@ def build_actions(
         Restart(settings, engine),
         Rollback(github, lookout, policy.timing),
         Person(settings.contacts),
+        Investigate(settings, engine),
     )
     return {action.name: action for action in made}
 

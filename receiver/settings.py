@@ -14,6 +14,7 @@ from target.durations import Duration, parse_duration
 from target.settings import (
     Address,
     DeploymentSettings,
+    HostSettings,
     HttpUrl,
     Names,
     is_loopback,
@@ -88,7 +89,7 @@ def _database(value: str) -> str:
 Token = Annotated[SecretStr, AfterValidator(_token)]
 
 
-class ReceiverSettings(DeploymentSettings):
+class ReceiverSettings(DeploymentSettings, HostSettings):
     """Credentials, budgets and switches of what is told and done."""
 
     receiver_listen: Address = "127.0.0.1:5001"

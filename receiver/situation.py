@@ -16,9 +16,19 @@ from receiver.http import Http
 from receiver.maintenance import words_of
 from receiver.policy import Policy, Row, asked
 from receiver.prometheus import is_true, still_active
-from receiver.records import AlertInstance, Approval, Ask, Event, Incident, Step, Window
+from receiver.records import (
+    LOOKING,
+    AlertInstance,
+    Approval,
+    Ask,
+    Event,
+    EvidenceFile,
+    Incident,
+    Step,
+    Window,
+)
 from receiver.settings import ReceiverSettings
-from receiver.store import approvals, incidents, messages, steps, windows
+from receiver.store import approvals, evidence, incidents, messages, steps, windows
 from receiver.verify import Confirmer
 from receiver.way_back import RollbackTarget, WayBack
 from target import roles
@@ -41,6 +51,8 @@ class History:
     """What people have noted, the newest last."""
     approvals: Sequence[Approval] = ()
     """Of the incident, the oldest first."""
+    evidence: Sequence[EvidenceFile] = ()
+    """Of the incident, the oldest first."""
 
 
 def read_history(c: Connection, incident_id: int, now: datetime) -> History | None:
@@ -58,6 +70,7 @@ def read_history(c: Connection, incident_id: int, now: datetime) -> History | No
         window=windows.active(c, now),
         notes=messages.notes(c, incident_id),
         approvals=approvals.of_incident(c, incident_id),
+        evidence=evidence.of_incident(c, incident_id),
     )
 
 
@@ -302,6 +315,6 @@ def question_of(step: Step, containers: Sequence[Container], settings: ReceiverS
 
 def _in_flight(step: Step, running: Sequence[Step]) -> str:
     for other in running:
-        if other.id != step.id and other.action != "person":
+        if other.id != step.id and other.action not in {"person", *LOOKING}:
             return f"a {other.action} is under way (incident {other.incident_id}{', ' + other.phase if other.phase else ''})"
     return ""

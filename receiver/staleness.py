@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from receiver.records import Message
 from receiver.situation import History
-from receiver.store.messages import RESOLVED, Heard
+from receiver.store.heard import RESOLVED, Heard
 
 
 def why_overtaken(message: Message, history: History | None, heard: Heard | None) -> str:
@@ -12,6 +12,8 @@ def why_overtaken(message: Message, history: History | None, heard: Heard | None
     if history is None or heard is None:
         return ""
     over = history.incident.state == "resolved"
+    if message.kind == "files" and heard.card_id is None:
+        return "there is no card that the evidence could be attached to"
     if message.kind == "call":
         return _call(message, heard, over=over)
     if message.kind == "note" and message.topic == RESOLVED:

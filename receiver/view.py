@@ -45,8 +45,16 @@ def view_of(
             for one in history.approvals
             if one.state == "asked" and incident.state == "open"
         ),
+        attachments=_attachments(history),
         notes=tuple(NoteLine(note.at, note.who, note.words) for note in history.notes),
     )
+
+
+def _attachments(history: History) -> tuple[tuple[str, str], ...]:
+    """Empty while any file is not known to be attached: then an edit says nothing of files, which keeps all."""
+    found = [(one.message_id, one.attachment_id) for one in history.evidence]
+    known = [(message, file) for message, file in found if message and file]
+    return tuple(known) if len(known) == len(found) else ()
 
 
 def person_called(history: History) -> bool:

@@ -21,7 +21,7 @@ from receiver.clock import Clock
 from receiver.closing import Closing
 from receiver.maintenance import announce
 from receiver.metrics import Metrics
-from receiver.records import Approval, Ask, Ring, Step
+from receiver.records import LOOKING, Approval, Ask, Ring, Step
 from receiver.sight import Lookback
 from receiver.situation import History, Lookout, read_history
 from receiver.store import agenda, incidents, messages, steps
@@ -119,7 +119,7 @@ class Worker:
         history = await self._database.run(lambda c: read_history(c, incident_id, now))
         if history is None:
             return
-        for step in sorted(history.steps, key=_order):
+        for step in sorted(history.steps, key=lambda one: one.turn):
             if step.state in ("pending", "running") and step.due_at <= now:
                 await self._guarded(self._step(step, now), step)
         if history.incident.check_at and history.incident.check_at <= now:
@@ -160,6 +160,9 @@ class Worker:
         if step.state == "running":
             await self._advance(step, history)
             return
+        if step.action in LOOKING:  # it has no gates
+            await self._begin(step, history, None)
+            return
         facts, verdict = await self._lookout.judge(step, history, now)
         if verdict.outcome == "pass":
             await self._begin(step, history, facts)
@@ -197,7 +200,7 @@ class Worker:
             else:
                 state = "refused" if verdict.outcome == "refuse" else "dropped"
                 steps.end_step(c, step.id, state, verdict.reason, now)
-                left = steps.waiting(c, step.incident_id) - {"person"}
+                left = steps.waiting(c, step.incident_id) - {"person"} - LOOKING
                 if state == "refused" and verdict.gate in _NEEDS_A_PERSON and not left:
                     steps.hasten_person(c, step.incident_id, now)
             if news:
@@ -222,11 +225,11 @@ class Worker:
             )
             self.told.set()
 
-    async def _begin(self, step: Step, history: History, facts: gates.Facts) -> None:
+    async def _begin(self, step: Step, history: History, facts: gates.Facts | None) -> None:
         if self._stopping:
             return  # still pending, and judged anew after the next start
         action = self._actions[step.action]
-        ask = gates.question(facts)
+        ask = gates.question(facts) if facts else None
         now = self._clock.now()
         try:
             phase, detail = await action.prepare(step, history, now)
@@ -291,6 +294,8 @@ class Worker:
                 steps.end_step(c, step.id, progress.state, progress.words, now)
             if progress.verdict:
                 incidents.set_verdict(c, step.incident_id, progress.verdict)
+            if progress.evidence:
+                messages.keep_evidence(c, step, progress.evidence, now)
             if progress.call_person:
                 self._call(c, step, now)
             if (progress.words, progress.state) != (step.words, step.state):
@@ -342,8 +347,3 @@ class Worker:
         """One line of the audit trail, and news for the card where the incident has one."""
         messages.add_event(c, incident_id, kind, words, now)
         messages.touch_cards(c, incident_id, now)
-
-
-def _order(step: Step) -> tuple[bool, datetime, bool, int]:
-    """What runs goes on first; then by time, MinIO before the app that needs it."""
-    return (step.state != "running", step.due_at, step.target != "minio", step.id)

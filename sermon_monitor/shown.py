@@ -114,6 +114,10 @@ def incidents(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
             console.print(
                 f"  s{step['id']} {step['action']}{target}: {step['state']}{when} {_safe(step['words'])}"
             )
+        for one in incident["evidence"]:
+            console.print(
+                f"  evidence of {one['made_at']:%H:%M:%S}: {_safe(one['summary'])} (sermon-monitor evidence {incident['id']})"
+            )
         for event in incident["events"]:
             if event["kind"] == "note":
                 console.print(f"  note of {_safe(event['who'])}: {_safe(event['words'])}")

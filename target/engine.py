@@ -6,6 +6,7 @@ asks again and again is in engine_reader.py, streams (events, logs) are in engin
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Mapping
@@ -161,6 +162,15 @@ class Engine:
 
     def unpause(self, container_id: str) -> None:
         self._ask(f"unpause of {container_id[:12]}", "POST", f"/containers/{container_id}/unpause")
+
+    def past_events(self, name: str, since: float, until: float) -> bytes:
+        """What befell the containers of that name between two unix times, a line each, as far as the Engine remembers.
+
+        target/engine_stream.py parses a line.
+        """
+        filters = {"type": ["container"], "container": [name], "event": ["die", "oom", "start"]}
+        query = {"since": f"{since:.3f}", "until": f"{until:.3f}", "filters": json.dumps(filters)}
+        return self._ask(f"events of {name[:64]}", "GET", "/events", query).body
 
     def recent_log(self, container_id: str, lines: int, since: float = 0.0) -> bytes:
         """The last ``lines`` entries since the unix time ``since``, stamped, as target/engine_tail.py reads them."""

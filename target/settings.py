@@ -172,6 +172,13 @@ class DeploymentSettings(Room):
     log_dir: AbsolutePath | None = None
 
 
+class HostSettings(Room):
+    """Where the machine's own files are seen; in a container below /host."""
+
+    proc_root: AbsolutePath = Path("/proc")
+    rootfs: AbsolutePath = Path("/")
+
+
 Model = TypeVar("Model", bound=Room)
 
 

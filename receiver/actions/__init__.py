@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from receiver.evidence import Evidence
 from receiver.records import Ask, Step
 from receiver.situation import History
 
@@ -34,6 +35,8 @@ class Progress:
     What became of it stands in ``History.approvals`` at the next advance, which comes at once when
     a person has decided.
     """
+    evidence: Evidence | None = None
+    """What was collected, to be kept with the incident."""
     uses: str | None = None
     """The subject of a granted approval that this progress rests on. It is used up in the same
     transaction; where it does not hold any more, the step stays where it is."""

@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import SecretStr
 
-from receiver.card import CALL_FIELD, Card, IncidentView, compose
-from receiver.delivery import DeliveryError
+from receiver.card import CALL_FIELD, Card, IncidentView, at_work, compose
+from receiver.delivery import DeliveryError, File
 from receiver.http import Answer, Http
 from receiver.markdown import safe_url
 from receiver.note import Note, cut
 from receiver.notifiers.buttons import components, reachable, secrets_in
-from receiver.notifiers.limiter import Limiter, asked_wait, number
+from receiver.notifiers.discord_answers import (
+    FORUM,
+    TOO_OLD_TO_EDIT,
+    UNKNOWN_MESSAGE,
+    attached,
+    created,
+    trouble_of,
+    verdict,
+)
+from receiver.notifiers.limiter import Limiter
 from receiver.records import Ring
 
 USER_AGENT: Final = (
@@ -34,20 +43,13 @@ RESOLVED: Final = 0x2EB67D
 AT_WORK: Final = 0x3B82F6
 MOST_CONTENT: Final = 1900  # under Discord's 2000
 SILENT: Final = 1 << 12  # SUPPRESS_NOTIFICATIONS: no push for what needs nobody now
-BLOCKED_SECONDS: Final = 300.0  # Cloudflare in the way: minutes, says the reference
 
 _HOSTS = re.compile(r"(?:(?:ptb|canary)\.)?discord(?:app)?\.com")
 _LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1")
 _PATH = re.compile(r"/api(?:/v\d{1,2})?(/webhooks/\d{1,20}/([A-Za-z0-9_-]{1,200}))/?")
 _QUERY = re.compile(r"(?:thread_id=\d{1,20})?")
 
-_UNKNOWN_WEBHOOK = 10015
-_UNKNOWN_MESSAGE = 10008
-_INVALID_TOKEN = 50027
-_TOO_OLD_TO_EDIT = 30046
 _COMPONENTS = "with_components=true"  # without it Discord drops buttons in silence
-_FORUM = 220001
-_CLOUDFLARE = 40333
 
 
 def validate_webhook_url(url: str) -> str:
@@ -134,9 +136,13 @@ def _heard(mention: str, ring: Ring) -> str:
     return mention if ring is Ring.MENTION else ""
 
 
-def _quiet(body: dict[str, Any], message_id: str | None) -> dict[str, Any]:
-    """An edit keeps the text that rang true to the card, and may ring nobody itself."""
-    return body if message_id is None else {**body, "allowed_mentions": _allowed("")}
+def _quiet(body: dict[str, Any], view: IncidentView, message_id: str | None) -> dict[str, Any]:
+    """An edit keeps the text that rang true to the card and the files, and may ring nobody itself."""
+    if message_id is None:
+        return body
+    kept = [{"id": file} for message, file in view.attachments if message == message_id]
+    files = {"attachments": kept} if kept else {}
+    return {**body, **files, "allowed_mentions": _allowed("")}
 
 
 def _allowed(mention: str) -> dict[str, Any]:
@@ -152,21 +158,7 @@ def _allowed(mention: str) -> dict[str, Any]:
 def _colour(view: IncidentView) -> int:
     if view.state == "resolved":
         return RESOLVED
-    return (
-        AT_WORK if any(step.state == "running" for step in view.steps) else COLOURS[view.severity]
-    )
-
-
-class _Trouble(BaseModel):
-    """Discord's error body; Cloudflare's answers are often none."""
-
-    code: int = 0
-    message: str = ""
-    retry_after: float | None = None
-
-
-class _Message(BaseModel):
-    id: str
+    return AT_WORK if at_work(view) else COLOURS[view.severity]
 
 
 class Discord:
@@ -219,6 +211,34 @@ class Discord:
         }
         return await self._create(body, silent=ring is Ring.SILENT)
 
+    async def attach(self, message_id: str, files: Sequence[File]) -> Mapping[str, str]:
+        """See Notifier.attach. What is there already is asked first: a crash may have cut off the record of it."""
+        async with self._lock:
+            there = attached(self._checked(await self._exchange(message_id, None)))
+            missing = [file for file in files if file.name not in there]
+            if missing:
+                body = {
+                    "attachments": [
+                        *({"id": one} for one in there.values()),
+                        *(
+                            {"id": number, "filename": file.name, "description": file.about[:900]}
+                            for number, file in enumerate(missing)
+                        ),
+                    ],
+                    "allowed_mentions": _allowed(""),
+                }
+                answer = await self._exchange(message_id, body, files=missing)
+                there = attached(self._checked(answer))
+            return {file.name: there[file.name] for file in files if file.name in there}
+
+    def _checked(self, answer: Answer) -> Answer:
+        """Raises DeliveryError for a refusal."""
+        error = verdict(answer, trouble_of(answer), creating=False)
+        if error:
+            self._remember(error)
+            raise error
+        return answer
+
     async def post(self, note: Note, *, ring: Ring) -> str:
         """See Notifier.post."""
         body = render_note(note, mention=_heard(self._mention, ring))
@@ -227,51 +247,59 @@ class Discord:
     async def _create(self, body: dict[str, Any], *, silent: bool) -> str:
         async with self._lock:
             answer = await self._exchange(None, body, silent=silent)
-            error = _verdict(answer, _trouble(answer), creating=True)
+            error = verdict(answer, trouble_of(answer), creating=True)
             if error:
                 self._remember(error)
                 raise error
-            return _created(answer)
+            return created(answer)
 
     async def _deliver(
         self, view: IncidentView, message_id: str | None, *, ring: Ring
     ) -> str | None:
         """The id of the message that now shows the card; None where ``message_id`` cannot any more."""
-        body = _quiet(render(view, mention=self._mention, ring=ring), message_id)
+        body = _quiet(render(view, mention=self._mention, ring=ring), view, message_id)
         body["components"] = components(view.approvals)
         answer = await self._exchange(message_id, body, silent=ring is Ring.SILENT)
-        trouble = _trouble(answer)
-        if answer.status == 400 and trouble.code not in (_TOO_OLD_TO_EDIT, _FORUM):
+        trouble = trouble_of(answer)
+        if answer.status == 400 and trouble.code not in (TOO_OLD_TO_EDIT, FORUM):
             self._log.error(
                 "card_refused", incident=view.id, code=trouble.code, words=answer.words()
             )
-            body = _quiet(_minimal(view, mention=self._mention, ring=ring), message_id)
+            body = _quiet(_minimal(view, mention=self._mention, ring=ring), view, message_id)
             answer = await self._exchange(message_id, body, silent=ring is Ring.SILENT)
-            trouble = _trouble(answer)
-        if message_id is not None and trouble.code in (_UNKNOWN_MESSAGE, _TOO_OLD_TO_EDIT):
+            trouble = trouble_of(answer)
+        if message_id is not None and trouble.code in (UNKNOWN_MESSAGE, TOO_OLD_TO_EDIT):
             return None
-        error = _verdict(answer, trouble, creating=message_id is None)
+        error = verdict(answer, trouble, creating=message_id is None)
         if error:
             self._remember(error)
             raise error
-        return message_id or _created(answer)
+        return message_id or created(answer)
 
     async def _exchange(
-        self, message_id: str | None, body: dict[str, Any], *, silent: bool
+        self,
+        message_id: str | None,
+        body: dict[str, Any] | None,
+        *,
+        silent: bool = False,
+        files: Sequence[File] = (),
     ) -> Answer:
+        """POST without ``message_id``, GET without ``body``, else PATCH."""
         if self._disabled:
             raise DeliveryError(
                 self._disabled.words, permanent=True, gone=True, code=self._disabled.code
             )
         await self._limiter.wait()
         if message_id is None and silent:
-            body = {**body, "flags": SILENT}
+            body = {**(body or {}), "flags": SILENT}
+        edits = "GET" if body is None else "PATCH"
         answer = await self._http.request(
-            "POST" if message_id is None else "PATCH",
+            "POST" if message_id is None else edits,
             self._address(message_id),
             headers={"User-Agent": USER_AGENT},
             json=body,
-            secret_parts=[self._token, *secrets_in(body)],
+            files={file.name: file.text.encode() for file in files},
+            secret_parts=[self._token, *secrets_in(body or {})],
         )
         self._limiter.learn(answer.headers)
         return answer
@@ -293,53 +321,3 @@ class Discord:
         if error.gone:
             self._disabled = error
             self._log.error("webhook_disabled", words=error.words)
-
-
-def _trouble(answer: Answer) -> _Trouble:
-    """What the body says of an error; empty for success and for a body that is not Discord's."""
-    if answer.status < 400:
-        return _Trouble()
-    try:
-        return _Trouble.model_validate(answer.json())
-    except (ValueError, ValidationError):  # an HTML page, a number that is none: the status decides
-        return _Trouble()
-
-
-def _verdict(answer: Answer, trouble: _Trouble, *, creating: bool) -> DeliveryError | None:
-    """None for success, else what the answer means for this message."""
-    status, code = answer.status, trouble.code or answer.status
-    said = f"Discord answered {status}: {trouble.message or answer.words(120) or 'nothing'}"
-    if 200 <= status < 300:
-        return None
-    if status == 429:
-        wait = max(number(trouble.retry_after), asked_wait(answer.headers), 1.0)
-        return DeliveryError(said, retry_after=wait, code=code)
-    if status >= 500:
-        wait_or_none = asked_wait(answer.headers) or None
-        return DeliveryError(said, retry_after=wait_or_none, ambiguous=creating, code=code)
-    if status == 403 and (not trouble.code or trouble.code == _CLOUDFLARE):
-        wait = max(asked_wait(answer.headers), BLOCKED_SECONDS)
-        return DeliveryError(f"{said} (Cloudflare is in the way)", retry_after=wait, code=code)
-    if status == 401 or (status == 404 and trouble.code != _UNKNOWN_MESSAGE):
-        words = (
-            f"{said}. The webhook does not exist any more: set DISCORD_WEBHOOK_URL anew and restart"
-        )
-        # Every 404 that is not about a message counts: going on after one gets the sender blocked.
-        known = code if code in (_INVALID_TOKEN, _UNKNOWN_WEBHOOK) else status
-        return DeliveryError(words, permanent=True, gone=True, code=known)
-    if trouble.code == _FORUM:
-        said += (
-            ". The webhook belongs to a forum: add ?thread_id=… to its URL, or take a text channel"
-        )
-    return DeliveryError(said, permanent=True, code=code)
-
-
-def _created(answer: Answer) -> str:
-    try:
-        return _Message.model_validate(answer.json()).id
-    except (ValueError, ValidationError):
-        raise DeliveryError(
-            f"Discord answered {answer.status} without the new message's id",
-            ambiguous=True,
-            code=answer.status,
-        ) from None

@@ -117,7 +117,7 @@ def resolve_incident(c: Connection, incident_id: int, verdict: str, now: datetim
     done = c.execute(
         "UPDATE incidents SET state = 'resolved', resolved_at = ?, check_at = NULL, verdict = ? WHERE id = ? AND state = 'open'"
         " AND NOT EXISTS (SELECT 1 FROM alerts WHERE incident_id = incidents.id AND ended_at IS NULL)"
-        " AND NOT EXISTS (SELECT 1 FROM steps WHERE incident_id = incidents.id AND state = 'running')",
+        " AND NOT EXISTS (SELECT 1 FROM steps WHERE incident_id = incidents.id AND state = 'running' AND action <> 'investigate')",
         (now.timestamp(), verdict, incident_id),
     )
     return done.rowcount == 1

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
+from receiver.evidence import Evidence
 from receiver.note import Note
-from receiver.records import Event, Message, Ring
-from receiver.store import rows
+from receiver.records import Event, Message, Ring, Step
+from receiver.store import evidence, rows
 
-RESOLVED = "resolved"
-"""The topic of the note that an incident is over."""
 EDIT_EVERY = timedelta(seconds=1)
 """A new card goes out at once; what follows within a moment, as the alerts of one cause do, is one edit."""
 
@@ -89,6 +87,25 @@ def card_exists(c: Connection, incident_id: int) -> bool:
     )
 
 
+def touch_files(c: Connection, incident_id: int, notifier: str, now: datetime) -> None:
+    """There is evidence to be attached to an incident's card."""
+    c.execute(
+        "INSERT INTO messages (incident_id, kind, notifier, ping, revision, due_at, since)"
+        " VALUES (:incident, 'files', :notifier, 0, 1, :now, :now)"
+        " ON CONFLICT (incident_id, notifier) WHERE kind = 'files' DO UPDATE SET"
+        " since = CASE WHEN revision > delivered THEN since ELSE :now END,"
+        " due_at = CASE WHEN revision > delivered THEN due_at ELSE :now END, revision = revision + 1",
+        {"incident": incident_id, "notifier": notifier, "now": now.timestamp()},
+    )
+
+
+def keep_evidence(c: Connection, step: Step, found: Evidence, now: datetime) -> None:
+    """Keep what a step has collected, and have it attached to the card where there is one."""
+    if evidence.keep(c, step, found, now):
+        for notifier in card_notifiers(c, step.incident_id):
+            touch_files(c, step.incident_id, notifier, now)
+
+
 def add_call(c: Connection, incident_id: int, notifier: str, ring: Ring, now: datetime) -> None:
     """Ring beside the card. A call that still waits takes this one in: it is rendered when it is sent.
 
@@ -153,7 +170,7 @@ def message_due(c: Connection) -> Message | None:
     What belongs beside a card waits until that card has been posted, or given up.
     """
     row = c.execute(
-        "SELECT * FROM messages AS one WHERE revision > delivered AND NOT (kind = 'call' AND EXISTS"
+        "SELECT * FROM messages AS one WHERE revision > delivered AND NOT (kind IN ('call', 'files') AND EXISTS"
         " (SELECT 1 FROM messages AS card WHERE card.kind = 'card' AND card.incident_id = one.incident_id"
         " AND card.message_id IS NULL AND card.revision > card.delivered))"
         " ORDER BY due_at LIMIT 1"
@@ -203,44 +220,6 @@ def hasten(c: Connection, now: datetime) -> None:
     )
 
 
-@dataclass(frozen=True)
-class Heard:
-    """What of an incident has been heard so far."""
-
-    posted_at: datetime | None
-    posted_ring: Ring
-    """When and how loudly its card was first posted."""
-    called_at: datetime | None
-    """When a call last went out."""
-    told_over_at: datetime | None = None
-    """When it was last told apart from the card that it is over."""
-
-    @property
-    def wait_for_the_end(self) -> bool:
-        """Somebody was rung, and has not been told since that it is over."""
-        rung = [self.posted_at] if self.posted_ring > Ring.SILENT else []
-        times = [at for at in (*rung, self.called_at) if at is not None]
-        return bool(times) and (self.told_over_at is None or max(times) > self.told_over_at)
-
-
-def heard(c: Connection, incident_id: int) -> Heard:
-    card = c.execute(
-        "SELECT posted_at, posted_ring FROM messages WHERE incident_id = ? AND kind = 'card'",
-        (incident_id,),
-    ).fetchone()
-    last = c.execute(
-        "SELECT max(sent_at) FILTER (WHERE kind = 'call') AS call, max(sent_at) FILTER (WHERE topic = ?) AS over"
-        " FROM messages WHERE incident_id = ? AND kind IN ('call', 'note') AND message_id IS NOT NULL",
-        (RESOLVED, incident_id),
-    ).fetchone()
-    return Heard(
-        posted_at=rows.to_at(card["posted_at"]) if card else None,
-        posted_ring=Ring(card["posted_ring"]) if card else Ring.SILENT,
-        called_at=rows.to_at(last["call"]),
-        told_over_at=rows.to_at(last["over"]),
-    )
-
-
 def attempt_message(c: Connection, message: Message) -> int:
     """Record an attempt before it goes out.
 
@@ -275,8 +254,14 @@ def delivered(
             "id": message.id,
         },
     ).fetchone()
-    if message.kind == "card" and message.message_id is None and row["ping"] > message.ring:
-        add_call(c, message.incident_id or 0, message.notifier, Ring(row["ping"]), now)
+    if message.kind != "card" or message.incident_id is None:
+        return
+    if message.message_id is None and row["ping"] > message.ring:
+        add_call(c, message.incident_id, message.notifier, Ring(row["ping"]), now)
+    if message.message_id not in (None, message_id) and evidence.of_incident(
+        c, message.incident_id
+    ):  # the message that had the files is not the card any more
+        touch_files(c, message.incident_id, message.notifier, now)
 
 
 def not_delivered(

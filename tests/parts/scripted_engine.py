@@ -117,6 +117,8 @@ class ScriptedEngine:
         await answer.prepare(request)
         if "since" in request.query:
             await answer.write(b"".join(self.history))
+        if "until" in request.query:
+            return answer
         stream: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._streams.append(stream)
         try:

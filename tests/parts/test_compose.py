@@ -175,6 +175,8 @@ ALLOWED = [
     ("GET", "/version"),
     ("GET", "/v1.41/info"),
     ("GET", "/v1.41/events"),
+    ("GET", "/events"),
+    ("GET", f"/containers/{ID}/logs"),
     ("GET", "/v1.41/containers/json"),
     ("GET", f"/v1.41/containers/{ID}/json"),
     ("GET", "/v1.41/containers/sermon-uploader-backend/logs"),

@@ -14,6 +14,7 @@ from receiver.note import Note
 from receiver.records import Message, Ring
 from receiver.store import incidents, messages
 from receiver.store.database import connect, migrate
+from receiver.store.heard import Heard, heard
 
 NOW = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 SOON = timedelta(milliseconds=100)
@@ -97,7 +98,7 @@ def test_a_call_that_waits_takes_the_next_one_in(c: Connection) -> None:
     assert again is not None, "what came while one was being sent is heard too"
     messages.delivered(c, again, "3", NOW + SOON)
     assert messages.message_due(c) is None
-    assert messages.heard(c, incident_id) == messages.Heard(NOW, Ring.MENTION, NOW + SOON)
+    assert heard(c, incident_id) == Heard(NOW, Ring.MENTION, NOW + SOON, card_id="1")
 
 
 def test_a_card_that_became_louder_while_it_was_posted_is_rung_for(c: Connection) -> None:

@@ -1,7 +1,8 @@
 """A stand-in for Discord's webhooks: a real HTTP server with the real paths, limits and refusals.
 
 Sources: discord-api-docs, resources/webhook, resources/message, topics/rate-limits and
-topics/opcodes-and-status-codes. It speaks JSON bodies; attachments and polls are refused.
+topics/opcodes-and-status-codes; reference, "Uploading Files". It speaks JSON bodies and multipart forms;
+polls are refused.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
+from tests.standins.discord_files import MOST_UPLOADED, check_attachments
 from tests.standins.discord_form import FLAGS_EDITABLE, check_message, is_empty
 from tests.standins.discord_limits import Bucket, limited, pings_of
 from tests.standins.discord_message import CLOUDFLARE, VIA, Message, RefusalError, Version, Webhook
@@ -148,7 +150,7 @@ class Discord(StandIn):
         return webhook
 
     async def _execute(self, request: web.Request, webhook: Webhook) -> web.Response:
-        body = await _body(request)
+        body, files = await _body(request)
         thread = request.query.get("thread_id")
         if thread is not None and thread not in self.threads:
             raise RefusalError(404, {"message": "Unknown Channel", "code": 10003})
@@ -156,7 +158,8 @@ class Discord(StandIn):
             words = "Webhooks can only create threads in forum channels"
             raise RefusalError(400, {"message": words, "code": 220003})
         stored = _checked(request, body)
-        if is_empty(stored):
+        uploads = self._uploaded(request, body, files, {})
+        if is_empty(stored) and not uploads:
             raise RefusalError(400, {"message": "Cannot send an empty message", "code": 50006})
         message = Message(
             self._snowflake(),
@@ -167,6 +170,8 @@ class Discord(StandIn):
             self.clock(),
         )
         mentions = pings_of(stored.get("content", ""), body)
+        stored["attachments"] = uploads
+        message.files |= {one["id"]: one.pop("content") for one in uploads}
         message.versions.append(Version(self.clock(), stored, mentions))
         self.messages.append(message)
         await self._accepted(message)
@@ -176,8 +181,11 @@ class Discord(StandIn):
 
     async def _edit(self, request: web.Request, webhook: Webhook) -> web.Response:
         message = self._message(request, webhook)
-        body = await _body(request)
+        body, files = await _body(request)
         changes = _checked(request, body)
+        there = {one["id"]: one for one in message.attachments}
+        if "attachments" in body or files:
+            changes["attachments"] = self._uploaded(request, body, files, there)
         changes.pop("username", None)
         if "flags" in changes:
             kept = message.body.get("flags", 0) & ~FLAGS_EDITABLE
@@ -187,9 +195,29 @@ class Discord(StandIn):
             raise RefusalError(400, {"message": "Cannot send an empty message", "code": 50006})
         self._check_age(message)
         mentions = pings_of(stored.get("content", ""), body)
+        for one in stored.get("attachments", ()):
+            if "content" in one:
+                message.files[one["id"]] = one.pop("content")
         message.versions.append(Version(self.clock(), stored, mentions))
         await self._accepted(message)
         return web.json_response(message.as_json())
+
+    def _uploaded(
+        self,
+        request: web.Request,
+        body: Mapping[str, Any],
+        files: Mapping[str, tuple[str, bytes]],
+        there: Mapping[str, Mapping[str, Any]],
+    ) -> list[dict[str, Any]]:
+        """The attachments that the message has from now on: those that ``attachments`` lists, and no others."""
+        problems = Problems()
+        made = check_attachments(body.get("attachments"), files, there, problems)
+        if problems.found:
+            raise _refusal(request, problems)
+        for one in made:
+            if "content" in one:
+                one["id"] = self._snowflake()
+        return made
 
     def _check_age(self, message: Message) -> None:
         """A status of 429 whose code says that waiting a little does not help."""
@@ -248,19 +276,43 @@ async def _not_found(_request: web.Request) -> web.Response:
     return RefusalError(404, {"message": "404: Not Found", "code": 0}).answer()
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
-    if request.content_type != "application/json":
-        words = "Expected \"Content-Type\" header to be one of {'application/json'}."
+async def _body(request: web.Request) -> tuple[dict[str, Any], dict[str, tuple[str, bytes]]]:
+    """The message, and what is uploaded beside it: name and content by the part's name."""
+    files: dict[str, tuple[str, bytes]] = {}
+    text = b""
+    if request.content_type == "multipart/form-data":
+        text, files = await _form(request)
+    elif request.content_type == "application/json":
+        text = await request.read()
+    else:
+        words = "Expected \"Content-Type\" header to be one of {'application/json', 'multipart/form-data'}."
         raise _invalid(request, (), "CONTENT_TYPE_INVALID", words)
     try:
-        body = json.loads(await request.read())
+        body = json.loads(text)
     except ValueError:  # neither UTF-8 nor JSON
         words = "The request body contains invalid JSON."
         raise RefusalError(400, {"message": words, "code": 50109}) from None
     if not isinstance(body, dict):
         words = "Only dictionaries may be used in a ModelType"
         raise _invalid(request, (), "MODEL_TYPE_CONVERT", words)
-    return body
+    return body, files
+
+
+async def _form(request: web.Request) -> tuple[bytes, dict[str, tuple[str, bytes]]]:
+    files: dict[str, tuple[str, bytes]] = {}
+    text, size = b"{}", 0
+    async for part in await request.multipart():
+        if not isinstance(part, BodyPartReader):
+            raise RefusalError(400, {"message": "Invalid Form Body", "code": 50035})
+        content = bytes(await part.read())
+        size += len(content)
+        if part.name == "payload_json":
+            text = content
+        else:
+            files[part.name or ""] = (part.filename or "", content)
+    if size > MOST_UPLOADED:
+        raise RefusalError(413, {"message": "Request entity too large", "code": 40005})
+    return text, files
 
 
 def _checked(request: web.Request, body: Mapping[str, Any]) -> dict[str, Any]:

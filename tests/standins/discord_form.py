@@ -53,7 +53,7 @@ def check_message(body: Mapping[str, Any], problems: Problems) -> dict[str, Any]
 
 
 def is_empty(message: Mapping[str, Any]) -> bool:
-    return not (message.get("content") or message.get("embeds") or message.get("components"))
+    return not any(message.get(part) for part in ("content", "embeds", "components", "attachments"))
 
 
 def _text(value: Any, limit: int, path: tuple[str, ...], problems: Problems) -> str | None:

@@ -41,6 +41,8 @@ class Message:
     created_at: float
     versions: list[Version] = field(default_factory=list)
     deleted: bool = False
+    files: dict[str, bytes] = field(default_factory=dict)
+    """The contents of what was ever uploaded, by the attachment's id."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -57,6 +59,10 @@ class Message:
     @property
     def components(self) -> list[dict[str, Any]]:
         return list(self.body.get("components") or ())
+
+    @property
+    def attachments(self) -> list[dict[str, Any]]:
+        return list(self.body.get("attachments") or ())
 
     @property
     def pings(self) -> Pings:
@@ -79,7 +85,7 @@ class Message:
             "embeds": self.embeds,
             "components": self.components,
             "flags": self.body.get("flags", 0),
-            "attachments": [],
+            "attachments": self.attachments,
             "mentions": [{"id": one} for one in self.versions[-1].mentions.users],
             "mention_roles": list(self.versions[-1].mentions.roles),
             "mention_everyone": self.versions[-1].mentions.everyone,

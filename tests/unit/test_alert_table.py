@@ -34,6 +34,7 @@ class Wanted(NamedTuple):
 
 
 PROBE = ("restart app @0s", "rollback app @2m", "person @10m")
+LOOK = ("investigate container @0s",)
 TABLE = {
     ("ServiceDown", "app"): Wanted("critical", "now", True, "probe", PROBE),
     ("ServiceDown", "blind"): Wanted("critical", "now", True, "probe", PROBE),
@@ -49,12 +50,13 @@ TABLE = {
     ("HighCPUUsage", ""): Wanted("warning", "grouped", False, "signal"),
     # Cleaning up at 0m is to come.
     ("HighDiskUsage", ""): Wanted("critical", "now", False, "signal", ("person @10m",)),
-    ("ContainerRestarting", ""): Wanted("warning", "grouped", False, "none"),
-    ("ContainerCrashLooping", ""): Wanted("critical", "now", True, "container", ("rollback app @0s", "person @10m")),
+    ("ContainerRestarting", ""): Wanted("warning", "grouped", False, "none", LOOK),
+    ("ContainerOOMKilled", ""): Wanted("warning", "grouped", False, "none", LOOK),
+    ("ContainerCrashLooping", ""): Wanted("critical", "now", True, "container", (*LOOK, "rollback app @0s", "person @10m")),
     ("DockerDaemonDown", ""): Wanted("critical", "now", True, "none", ("person @0s",)),
     **{
         (name, ""): Wanted("warning", "grouped", False, "none")
-        for name in ("DiskSpaceRunningOut", "PossibleMemoryLeak", "ContainerUnhealthy", "ContainerOOMKilled", "MinIOConnectionFailures", "BackupTooOld", "RollbackNotReady")
+        for name in ("DiskSpaceRunningOut", "PossibleMemoryLeak", "ContainerUnhealthy", "MinIOConnectionFailures", "BackupTooOld", "RollbackNotReady")
     },
     **{
         (name, ""): Wanted("critical", "now", True, "none", ("person @0s",))

@@ -12,7 +12,7 @@ from receiver.records import AlertInstance, Incident, Message, Ring
 from receiver.resolved import resolved_note
 from receiver.situation import History
 from receiver.staleness import why_overtaken
-from receiver.store.messages import RESOLVED, Heard
+from receiver.store.heard import RESOLVED, Heard
 
 NOW = datetime(2026, 3, 7, 23, 0, tzinfo=UTC)
 INCIDENT = Incident(1, "sermon-uploader", "open", "critical", NOW, NOW, None, 0, "", 0, None)
