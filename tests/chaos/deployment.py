@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import itertools
 import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -54,7 +55,10 @@ class Deployment(ScriptedEngine):
         """Of ScriptedEngine: inspections that never come."""
         self.frozen: set[str] = set()
         """Containers that run and do not answer, until they are restarted."""
-        self.restarts: dict[str, int] = {APP: 0, MINIO: 0}
+        self.restarts: Counter[str] = Counter()
+        """Requests to restart, by the container's name."""
+        self.restarted: Counter[tuple[str, str]] = Counter()
+        """The same by name and id: a container that is made anew is another one."""
         self.restart_seconds: Callable[[], float] = lambda: 0.05
         self.refusal = ""
         """What the Engine says instead of restarting anything."""
@@ -159,6 +163,7 @@ class Deployment(ScriptedEngine):
             return web.json_response({"message": self.refusal}, status=500)
         name = self.containers[key]["Name"].lstrip("/")
         self.restarts[name] += 1
+        self.restarted[name, key] += 1
         await asyncio.shield(asyncio.ensure_future(self._carry_out(name, key)))
         if self.lost_answers > 0 and request.transport is not None:
             self.lost_answers -= 1

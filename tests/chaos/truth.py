@@ -104,14 +104,15 @@ def _nothing_is_lost(c: sqlite3.Connection, world: World) -> Iterator[str]:
 
 
 def _no_step_twice(c: sqlite3.Connection, world: World) -> Iterator[str]:
-    """A restart reaches the Engine at most once a step."""
-    for target, name in (("app", APP), ("minio", MINIO)):
+    """A restart reaches the Engine at most once a step and container."""
+    target_of = {APP: "app", MINIO: "minio"}
+    for (name, _), made in world.deployment.restarted.items():
         begun = c.execute(
             "SELECT count(*) FROM steps WHERE action = 'restart' AND target = ? AND started_at IS NOT NULL",
-            (target,),
+            (target_of[name],),
         ).fetchone()[0]
-        if world.deployment.restarts[name] > begun:
-            yield f"{begun} restarts of {name} were begun, {world.deployment.restarts[name]} were made"
+        if made > begun:
+            yield f"{begun} restarts of {name} were begun, {made} of one container were made"
 
 
 def _one_rollback(c: sqlite3.Connection, world: World) -> Iterator[str]:
