@@ -131,19 +131,25 @@ def _one_rollback(c: sqlite3.Connection, world: World) -> Iterator[str]:
 
 
 def _closed_or_called(c: sqlite3.Connection, world: World) -> Iterator[str]:
-    """Whatever asked for steps is over, or somebody was called, and Discord has the call."""
+    """Whatever asked for steps is over, or somebody was called, and something on Discord rang."""
     for row in c.execute("SELECT * FROM incidents WHERE state = 'open'").fetchall():
         asked = c.execute(
             "SELECT state FROM steps WHERE incident_id = ? AND action = 'person'", (row["id"],)
         ).fetchall()
         if asked and "done" not in {state for (state,) in asked}:
             yield f"incident {row['id']} ({row['service']}) is open and nobody was called"
-        calls = c.execute(
-            "SELECT message_id FROM messages WHERE incident_id = ? AND kind = 'call'", (row["id"],)
-        ).fetchall()
-        there = {m.id for m in world.discord.messages}
-        if asked and not any(message_id in there for (message_id,) in calls):
-            yield f"incident {row['id']}: the call is not on Discord"
+        if asked and not _rang(c, world, row["id"]):
+            yield f"incident {row['id']}: nothing on Discord rang for it"
+
+
+def _rang(c: sqlite3.Connection, world: World, incident_id: int) -> bool:
+    """A call is there; or the card came later than the call was wanted, and rang itself."""
+    shown = {message.id: message for message in world.discord.messages}
+    found = c.execute(
+        "SELECT message_id FROM messages WHERE incident_id = ? AND kind IN ('call', 'card')",
+        (incident_id,),
+    )
+    return any(shown[number].pings for (number,) in found if number in shown)
 
 
 def _cards_are_true(c: sqlite3.Connection, world: World) -> Iterator[str]:
