@@ -15,6 +15,7 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
+from receiver import gates
 from sermon_monitor.cli import main
 from tests.parts.cli_kit import Answer, Command
 
@@ -122,7 +123,7 @@ def test_explain_shows_each_step_with_every_gate(monitor: Command) -> None:
     ):
         assert words in answer.out
     told = json.loads(monitor("explain", "ServiceDown", "cause=app", "--json").out)
-    assert [len(step["gates"]) for step in told["steps"]] == [10, 10, 2]
+    assert [len(step["gates"]) for step in told["steps"]] == [len(gates.GATES), len(gates.GATES), 2]
     assert not monitor.state.exists(), "explain changed something"
 
 

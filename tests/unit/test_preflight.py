@@ -93,7 +93,12 @@ def test_which_runner_a_workflow_asks_for(runs_on: str, wanted: list[set[str]]) 
         ("active", None, "untold", "may not read"),
         ("active", "on: push", "problem", "no workflow_dispatch"),
         ("active", "[", "problem", "not YAML"),
-        ("active", without("run-name: Rollback ${{ inputs.correlation_id }}"), "weak", "run-name"),
+        (
+            "active",
+            without("run-name: Rollback ${{ inputs.correlation_id || inputs.rollback_type }}"),
+            "weak",
+            "run-name",
+        ),
     ],
 )
 def test_the_workflow(state: str, text: str | None, outcome: Outcome, words: str) -> None:
