@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from prometheus_client import CollectorRegistry
 
 from receiver.card import IncidentView
-from receiver.delivery import DeliveryError
+from receiver.delivery import DeliveryError, File
 from receiver.metrics import Metrics
 from receiver.note import Note
 from receiver.outbox import Outbox
@@ -67,6 +67,9 @@ class Channel:
         self.calls[view.id] += 1
         self._meet("after")
         return f"c{next(self._numbers)}"
+
+    async def attach(self, message_id: str, files: Sequence[File]) -> Mapping[str, str]:
+        raise AssertionError("no evidence is collected here")
 
     async def post(self, note: Note, *, ring: Ring) -> str:
         self._meet("before")
