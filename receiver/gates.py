@@ -112,6 +112,12 @@ def within_budget(facts: Facts) -> Verdict:
             "pass",
             f"{budget.restarts_last_hour} of {budget.max_restarts_per_hour} restarts in the last hour",
         )
+    if facts.action != "rollback":
+        return Verdict(name, "pass", "it has no budget of its own")
+    return _rollback_budget(name, facts, budget)
+
+
+def _rollback_budget(name: str, facts: Facts, budget: Budget) -> Verdict:
     if budget.rollbacks_of_incident:
         return Verdict(name, "refuse", "this incident has had its rollback")
     if budget.rollbacks_last_day >= budget.max_rollbacks_per_day:

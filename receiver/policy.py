@@ -21,13 +21,14 @@ Category = Literal["health", "performance", "resource", "container", "storage", 
 TARGETS = {
     "restart": ("app", "minio", "container"),
     "rollback": ("app",),
+    "cleanup": ("safe", "images"),
     "person": ("",),
     "investigate": ("container",),
 }
 """The actions a row may name, each with the targets it may have; the first is the default.
 
 ``container`` is the one of the alert's ``name`` label: the app's or MinIO's; what is investigated is that
-very container.
+very container. ``safe`` is what can be made again, ``images`` are unused versions of the application.
 """
 _CONTAINER = re.compile(r"[A-Za-z0-9][\w.-]{0,127}", re.ASCII)
 _STEP = re.compile(r"(?P<ask>ask +)?(?P<action>[a-z]+)(?: +(?P<target>[a-z]+))? +@(?P<after>\S+)")
@@ -76,6 +77,8 @@ class PolicyStep(_Strict):
             raise ValueError(
                 f"{match['action']} takes {' or '.join(t for t in targets if t) or 'no target'}; got {target!r}"
             )
+        if not match["ask"] and (match["action"], target) == ("cleanup", "images"):
+            raise ValueError(f"what deletes named images must be asked for: ask {value.strip()}")
         return {
             "action": match["action"],
             "target": target,

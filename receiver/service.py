@@ -15,6 +15,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from receiver.actions import Action
+from receiver.actions.cleanup import CleanUp
 from receiver.actions.investigate import Investigate
 from receiver.actions.person import Person
 from receiver.actions.restart import Restart
@@ -79,6 +80,7 @@ def build_actions(
     """ACTIONS: one line each."""
     made: tuple[Action, ...] = (
         Restart(settings, engine),
+        CleanUp(settings, engine),
         Rollback(github, lookout, policy.timing),
         Person(settings.contacts),
         Investigate(settings, engine),

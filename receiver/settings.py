@@ -74,6 +74,12 @@ def _watchdog(value: timedelta) -> timedelta:
     return value
 
 
+def _image_age(value: timedelta) -> timedelta:
+    if value < timedelta(days=1):
+        raise ValueError("allowed: 1d and longer")
+    return value
+
+
 def _approval(value: timedelta) -> timedelta:
     if not timedelta(minutes=1) <= value <= timedelta(days=7):
         raise ValueError("allowed: 1m to 7d")
@@ -125,6 +131,7 @@ class ReceiverSettings(DeploymentSettings, HostSettings):
     dry_run: bool = False
     flap_window: Duration = parse_duration("10m")
     cooldown: Duration = parse_duration("30m")
+    cleanup_images_after: Annotated[Duration, AfterValidator(_image_age)] = parse_duration("30d")
     approval_ttl: Annotated[Duration, AfterValidator(_approval)] = parse_duration("12h")
     max_rollbacks_per_day: int = Field(3, ge=0, le=100)
     max_restarts_per_hour: int = Field(3, ge=0, le=100)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
-from receiver import blast_words, gates
+from receiver import gates, questions
 from receiver.approvals import latest
 from receiver.delivery import DeliveryError
+from receiver.garbage import Garbage
 from receiver.github.client import GitHub
 from receiver.github.preflight import Preflight
 from receiver.http import Http
@@ -32,6 +34,7 @@ from receiver.store import approvals, evidence, incidents, messages, steps, wind
 from receiver.verify import Confirmer
 from receiver.way_back import RollbackTarget, WayBack
 from target import roles
+from target.durations import format_duration
 from target.engine import Container, EngineError
 
 
@@ -94,6 +97,7 @@ class Lookout:
             if github
             else None
         )
+        self.garbage = Garbage(settings, confirmer.engine)
         self._http = http
 
     async def judge(
@@ -144,8 +148,12 @@ class Lookout:
         asks = asked(row, about[0].labels, self.settings.minio_service)[
             step.action, step.target
         ].ask
+        destination = common.destination
+        if step.action == "cleanup" and not destination:
+            destination = await self._no_room(step, question, about)
         return replace(
             common,
+            destination=destination,
             ask=replace(question, why=f"{row.alert} fires", rings=row.mention) if asks else None,
             alert=row.alert,
             category=row.category,
@@ -166,7 +174,7 @@ class Lookout:
                 if containers is not None
                 else gates.Target(False, engine_words, may_return=True)
             )
-        question = question_of(step, containers or (), self.settings)
+        question = await self._question(step, containers or (), now)
         facts = gates.Facts(
             now=now,
             action=step.action,
@@ -189,10 +197,22 @@ class Lookout:
             target=target,
             destination=self._destination(step, containers, engine_words),
             maintenance=words_of(history.window),
-            destination_may_return=step.action == "restart" and containers is None,
+            destination_may_return=step.action in ("restart", "cleanup") and containers is None,
             approval=latest(history.approvals, step),
         )
         return facts, question
+
+    async def _question(self, step: Step, containers: Sequence[Container], now: datetime) -> Ask:
+        """What a person would be asked, should a row ask. The row adds why, the gate a rollback's target."""
+        if step.action == "rollback":
+            return questions.rollback(roles.app_containers(containers, self.settings))
+        if (step.action, step.target) == ("cleanup", "images"):
+            try:
+                old = await asyncio.to_thread(self.garbage.old_versions, now)
+            except EngineError:
+                old = ()  # the gate "destination" says it
+            return questions.old_versions(old)
+        return questions.restart(step.action, containers_of(containers, step.target, self.settings))
 
     def asking(self, alerts: Sequence[AlertInstance]) -> list[AlertInstance]:
         """The firing alerts that ask for any step."""
@@ -217,6 +237,20 @@ class Lookout:
             return self.asking(alerts)
         wanted, minio = (step.action, step.target), self.settings.minio_service
         return [a for a in firing if wanted in asked(self._row(a), a.labels, minio)]
+
+    async def _no_room(self, step: Step, question: Ask, about: Sequence[AlertInstance]) -> str:
+        """Why a clean-up would give no room on the disks that are full, in words."""
+        if step.target == "images" and not question.subject:
+            after = format_duration(self.settings.cleanup_images_after)
+            return f"no unused version of the application is older than {after}"
+        try:
+            words = [
+                await asyncio.to_thread(self.garbage.elsewhere, alert.labels.get("mountpoint", ""))
+                for alert in about
+            ]
+        except EngineError as error:
+            return str(error)
+        return "" if "" in words else "; ".join(words)
 
     async def _incurable(self, step: Step, row: Row) -> str:
         """Uploads fail and requests err while the storage is away, whatever image runs."""
@@ -273,6 +307,8 @@ class Lookout:
             self.settings.github_token and self.settings.github_repo
         ):
             return "GITHUB_TOKEN and GITHUB_REPO are not set; on the host, type: sermon-recovery rollback"
+        if step.action == "cleanup":
+            return engine_words
         if step.action == "restart":
             if containers is None:
                 return engine_words
@@ -302,15 +338,6 @@ def _as_fact(found: RollbackTarget) -> gates.Target:
         found.may_return,
         found.elsewhere,
     )
-
-
-def question_of(step: Step, containers: Sequence[Container], settings: ReceiverSettings) -> Ask:
-    """What a person would be asked about a step, should its row ask. The row adds why, the gate a rollback's target."""
-    if step.action == "rollback":
-        apps = [one.name for one in roles.app_containers(containers, settings)]
-        return Ask("rollback", "", "", blast_words.rollback(apps), why="")
-    named = [one.name for one in containers_of(containers, step.target, settings)]
-    return Ask(step.action, " ".join(named), ", ".join(named), blast_words.restart(named), why="")
 
 
 def _in_flight(step: Step, running: Sequence[Step]) -> str:

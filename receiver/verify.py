@@ -24,7 +24,7 @@ class Confirmer:
 
     def __init__(self, settings: ReceiverSettings, engine: Engine, http: Http) -> None:
         self._settings = settings
-        self._engine = engine
+        self.engine = engine
         self._http = http
 
     async def look(self, confirm: Confirm, alerts: Sequence[AlertInstance] = ()) -> Confirmation:
@@ -57,11 +57,11 @@ class Confirmer:
 
     async def containers(self) -> list[Container]:
         """Everything the Engine has. Raises EngineError."""
-        return await asyncio.to_thread(self._engine.containers)
+        return await asyncio.to_thread(self.engine.containers)
 
     async def image(self, image_id: str) -> Image:
         """A local image. Raises EngineError."""
-        return await asyncio.to_thread(self._engine.image, image_id)
+        return await asyncio.to_thread(self.engine.image, image_id)
 
     async def _probe(self, url: str, expected_body: str = "") -> Confirmation:
         result = await probe(url, PROBE_SECONDS, expected_body=expected_body)

@@ -186,8 +186,12 @@ class Engine:
 
     def images(self) -> list[Image]:
         """All local images, those without a tag included."""
-        listed = self._rows("list of images", "/images/json")
+        listed = self.image_rows()
         return [_image({**row, "Config": {"Labels": row.get("Labels")}}) for row in listed]
+
+    def image_rows(self) -> list[Mapping[str, Any]]:
+        """The same as the Engine lists them, with sizes and times."""
+        return self._rows("list of images", "/images/json")
 
     def pull(self, reference: str, timeout: float = PULL_SECONDS) -> Image:
         """Bring an image here, within ``timeout`` seconds in all; ``reference`` is ``repo:tag`` or ``repo@sha256:…``."""

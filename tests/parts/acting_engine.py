@@ -35,7 +35,7 @@ class ActingEngine(ScriptedEngine):
         return web.json_response({"ApiVersion": "1.41", "Version": "20.10.24"})
 
     async def _info(self, _: web.Request) -> web.Response:
-        return web.json_response({"DockerRootDir": "/var/lib/docker"})
+        return web.json_response({"DockerRootDir": "/etc"})
 
     async def _restart(self, request: web.Request) -> web.Response:
         return self._changed("restart", request.match_info["id"], "running")

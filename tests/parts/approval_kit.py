@@ -20,6 +20,8 @@ ROWS = """
      steps: [ask restart app @0m]}
   - {alert: Down, category: health, severity: critical, discord: now, mention: true, confirm: probe,
      steps: [restart app @1s]}
+  - {alert: Full, category: resource, severity: critical, discord: now, confirm: probe,
+     steps: [cleanup @0m, ask cleanup images @0m]}
   - {alert: Urgent, category: health, severity: critical, discord: now, mention: true, confirm: probe,
      steps: [ask restart app @0m]}
 """

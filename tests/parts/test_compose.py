@@ -185,6 +185,9 @@ ALLOWED = [
     ("GET", f"/v1.41/images/sha256:{ID}/json"),
     ("POST", f"/v1.47/containers/{ID}/restart"),
     ("POST", f"/v1.41/images/sha256:{ID}/tag"),
+    ("POST", f"/containers/{ID}/stop"),
+    ("POST", "/build/prune"),
+    ("DELETE", f"/images/sha256:{ID}"),
     ("DELETE", "/v1.41/images/sermon-monitor/known-good:sermon-uploader-0123456789ab"),
 ]
 REFUSED = [
@@ -194,8 +197,10 @@ REFUSED = [
     ("GET", "/v1.41/containers/json/../../volumes"),
     ("POST", "/v1.41/containers/create"),
     ("POST", f"/v1.41/containers/{ID}/start"),
-    ("POST", f"/v1.41/containers/{ID}/stop"),
     ("POST", f"/v1.41/containers/{ID}/kill"),
+    ("POST", "/v1.41/images/prune"),
+    ("POST", "/v1.41/volumes/prune"),
+    ("POST", "/v1.41/system/prune"),
     ("POST", f"/v1.41/containers/{ID}/exec"),
     ("POST", "/v1.41/images/create"),
     ("POST", "/v1.41/build"),
@@ -203,6 +208,8 @@ REFUSED = [
     ("PUT", f"/v1.41/containers/{ID}/archive"),
     ("DELETE", f"/v1.41/containers/{ID}"),
     ("DELETE", "/v1.41/images/ghcr.io/white-plains-gospel-chapel/sermon-uploader:latest"),
+    ("DELETE", f"/v1.41/images/sha256:{ID}/json"),
+    ("DELETE", "/v1.41/images/sha256:4f4f"),
     ("DELETE", "/v1.41/volumes/sermon_data"),
 ]
 
@@ -226,8 +233,7 @@ def test_the_proxy_refuses_all_else(method: str, path: str, services: dict[str, 
 
 
 def test_every_change_can_be_forbidden(tmp_path: Path) -> None:
-    command = compose_config(tmp_path, "DOCKER_ALLOW_POST=none\n")["services"]["docker-proxy"][
-        "command"
-    ]
-    assert not any(_passes(command, m, p) for m, p in ALLOWED if m == "POST")
+    forbidden = "DOCKER_ALLOW_POST=none\nDOCKER_ALLOW_DELETE=none\n"
+    command = compose_config(tmp_path, forbidden)["services"]["docker-proxy"]["command"]
+    assert not any(_passes(command, m, p) for m, p in ALLOWED if m in ("POST", "DELETE"))
     assert _passes(command, "GET", "/v1.41/containers/json")

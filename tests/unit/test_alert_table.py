@@ -48,8 +48,7 @@ TABLE = {
     ("HighResponseTime", ""): Wanted("warning", "grouped", False, "signal", ("ask rollback app @0s",)),
     ("HighMemoryUsage", ""): Wanted("warning", "grouped", False, "signal"),
     ("HighCPUUsage", ""): Wanted("warning", "grouped", False, "signal"),
-    # Cleaning up at 0m is to come.
-    ("HighDiskUsage", ""): Wanted("critical", "now", False, "signal", ("person @10m",)),
+    ("HighDiskUsage", ""): Wanted("critical", "now", False, "signal", ("cleanup safe @0s", "ask cleanup images @2m", "person @10m")),
     ("ContainerRestarting", ""): Wanted("warning", "grouped", False, "none", LOOK),
     ("ContainerOOMKilled", ""): Wanted("warning", "grouped", False, "none", LOOK),
     ("ContainerCrashLooping", ""): Wanted("critical", "now", True, "container", (*LOOK, "rollback app @0s", "person @10m")),
