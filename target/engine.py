@@ -22,8 +22,7 @@ from target.times import parse_engine_time
 KNOWN_GOOD = "sermon-monitor/known-good"
 """Repository of the local tags that keep a way back from ``docker image prune``."""
 PULL_SECONDS = 900.0
-DISK_USAGE_SECONDS = 120.0
-"""It counts every volume's files."""
+DISK_USAGE_SECONDS = 120.0  # it counts every volume's files
 COMPOSE_SERVICE = "com.docker.compose.service"
 COMPOSE_PROJECT = "com.docker.compose.project"
 REVISION = "org.opencontainers.image.revision"
@@ -138,8 +137,7 @@ class Engine:
 
     def disk_usage(self) -> Mapping[str, Any]:
         """The Engine's ``/system/df``: images, build cache, volumes. It may take its time."""
-        answer = self._ask("disk usage", "GET", "/system/df", timeout=DISK_USAGE_SECONDS)
-        found = answer.json()
+        found = self._ask("disk usage", "GET", "/system/df", timeout=DISK_USAGE_SECONDS).json()
         if not isinstance(found, dict):
             raise EngineError("disk usage: the Engine's answer is no object")
         return found
@@ -186,8 +184,7 @@ class Engine:
 
     def images(self) -> list[Image]:
         """All local images, those without a tag included."""
-        listed = self.image_rows()
-        return [_image({**row, "Config": {"Labels": row.get("Labels")}}) for row in listed]
+        return [_image({**r, "Config": {"Labels": r.get("Labels")}}) for r in self.image_rows()]
 
     def image_rows(self) -> list[Mapping[str, Any]]:
         """The same as the Engine lists them, with sizes and times."""
@@ -231,8 +228,8 @@ class Engine:
 
     def prune_build_cache(self) -> int:
         """Remove what no build uses; the bytes that this freed."""
-        answer = self._ask("build cache", "POST", "/build/prune", timeout=DISK_USAGE_SECONDS)
-        return sound_int(dict(answer.json() or {}).get("SpaceReclaimed"))
+        told = self._ask("build cache", "POST", "/build/prune", timeout=DISK_USAGE_SECONDS).json()
+        return sound_int(dict(told or {}).get("SpaceReclaimed"))
 
     def close(self) -> None:
         """Nothing is kept open; the method stays for those who hold an Engine."""
