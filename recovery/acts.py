@@ -13,7 +13,7 @@ APP_GRACE_SECONDS = 10
 MINIO_GRACE_SECONDS = 30
 """MinIO finishes what it writes."""
 WELL_SECONDS = 180.0
-STEADY_SECONDS = 3.0
+STEADY_SECONDS = 5.0
 INTERVAL_SECONDS = 0.5
 STARTING_SECONDS = 100.0
 """Past it a healthcheck that has said nothing yet holds nothing up."""
@@ -155,13 +155,15 @@ def expected_body(hands: Hands, url: str) -> str:
 
 def _hopeless(container: Container, restarts: int) -> str:
     """What no further waiting cures; empty: nothing."""
+    if container.state in ("exited", "dead"):  # what its healthcheck said last stays there
+        memory = ", killed for want of memory" if container.oom_killed else ""
+        return f"it {container.state} with code {container.exit_code}{memory}"
+    if container.state == "created":
+        return "it was never started"
     if container.health == "unhealthy":
         return "its healthcheck says unhealthy"
     if restarts >= MOST_RESTARTS:
         return f"it restarted {restarts} times (exit code {container.exit_code})"
-    if container.state in ("exited", "dead"):
-        memory = ", killed for want of memory" if container.oom_killed else ""
-        return f"it {container.state} with code {container.exit_code}{memory}"
     return ""
 
 

@@ -34,6 +34,8 @@ from target.engine import EngineError
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
+PROJECT = "project/"
+"""Begins the name of what was in COMPOSE_PROJECT_DIR."""
 PERCENT_LEFT = 1.0
 """Of the disk: a backup does not fill it."""
 _ENVS = re.compile(r"\.env(\..+)?|.+\.env|\.ports\.env")
@@ -108,9 +110,9 @@ def plan_backup(
     title = f"save the configuration in {folder}"
     if os.path.lexists(folder):
         return Plan(title, refusal=f"{folder} is there already: choose another name")
-    if not files:
-        words = facts.compose_problem or "no file was found"
-        return Plan(title, refusal=f"there is nothing to save: {words}")
+    if not any(one.name.startswith(PROJECT) for one in files):
+        words = facts.compose_problem or "there are none"
+        return Plan(title, refusal=f"no compose file could be saved: {words}")
     if not writable(folder.parent):
         return Plan(
             title,
@@ -141,10 +143,10 @@ def sources(facts: Facts) -> Iterator[Source]:
     folder = facts.settings.compose_project_dir
     found: dict[str, Path] = {}
     for file in facts.compose.files if facts.compose else ():
-        found.setdefault(f"project/{file.name}", file)
+        found.setdefault(f"{PROJECT}{file.name}", file)
     for path in sorted(_files(folder)):
         if _ENVS.fullmatch(path.name) or re.fullmatch(r"(docker-)?compose.*\.ya?ml", path.name):
-            found.setdefault(f"project/{path.name}", path)
+            found.setdefault(f"{PROJECT}{path.name}", path)
     found.setdefault("versions.json", ledger_path(facts.settings))
     for name, path in found.items():
         try:

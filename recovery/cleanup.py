@@ -64,7 +64,7 @@ def plan_cleanup(facts: Facts, found: Garbage) -> Plan:
     if facts.engine_problem and not found.files:
         return Plan(
             "make room",
-            refusal=f"{facts.engine_problem}: without it only files could be looked at, and there are none to remove",
+            refusal=f"{facts.engine_problem}. First: {facts.engine_mend}",
         )
     steps = list(cleanup_steps(found))
     if not steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,14 @@ from target.engine import Container, EngineError
 from target.members import members
 from target.roles import OUR_PROJECT, app_containers, minio_containers
 from target.settings import DeploymentSettings
+
+NO_RIGHT = "this user may not use its socket"
+_SILENCES = {
+    "FileNotFoundError": "its socket is not there",
+    "PermissionError": NO_RIGHT,
+    "ConnectionRefusedError": "nobody listens on its socket",
+    "TimeoutError": "it took the question and said nothing",
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,15 @@ class Facts:
 
     held: Mapping[int, str] = field(default_factory=dict)
     """TCP ports of this machine that are listened on, and by whom."""
+
+    @property
+    def engine_mend(self) -> str:
+        """What to type where the Engine cannot be asked."""
+        if NO_RIGHT in self.engine_problem:
+            return "use sudo, or once: sudo usermod -aG docker $USER, and log in anew"
+        return (
+            "sudo systemctl start docker; where it does not start: sudo journalctl -u docker -n 50"
+        )
 
     @property
     def lock(self) -> Path | None:
@@ -83,7 +101,7 @@ def gather(session: Session) -> Facts:
     try:
         containers = members(engine.containers(), settings)
     except EngineError as error:
-        engine_problem = str(error)
+        engine_problem = engine_words(str(error))
     session.terminal.detail(f"reading the compose project in {settings.compose_project_dir}")
     compose, project = None, None
     try:
@@ -106,6 +124,15 @@ def gather(session: Session) -> Facts:
         images=_images(session, project) if project and not engine_problem else {},
         held=listening(),
     )
+
+
+def engine_words(words: str) -> str:
+    """What an EngineError says, for a person: ``the Docker Engine at … does not answer: its socket is not there``."""
+    found = re.search(r"the Engine at (\S+) does not answer \((\w+)\)", words)
+    if not found:
+        return words
+    why = _SILENCES.get(found[2], found[2])
+    return f"the Docker Engine at {found[1]} does not answer: {why}"
 
 
 def _images(session: Session, project: Project) -> dict[str, str]:

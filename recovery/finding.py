@@ -21,31 +21,42 @@ class Finding:
     """What to type or to do; not for ``ok``."""
 
 
+@dataclass(frozen=True)
+class Verdicts:
+    """What it is called when there is no problem, and when there is one."""
+
+    good: str
+    bad: str
+
+
+HEALTH = Verdicts("healthy", "unhealthy")
+
+
 def ranked(findings: Iterable[Finding]) -> list[Finding]:
     """The worst first; among equals the order in which they were found."""
     return sorted(findings, key=lambda finding: RANKS.index(finding.level))
 
 
-def verdict(findings: Sequence[Finding]) -> str:
+def verdict(findings: Sequence[Finding], names: Verdicts = HEALTH) -> str:
     """One line: how many of each, or that all is well."""
     counts = {level: sum(f.level == level for f in findings) for level in RANKS}
     bad = [
         f"{n} {level}{'s' if n > 1 else ''}" for level, n in counts.items() if n and level != "ok"
     ]
     if not counts["problem"] and not counts["warning"]:
-        return "healthy" + (f" ({bad[0]})" if bad else "")
-    return ("unhealthy: " if counts["problem"] else "works: ") + ", ".join(bad)
+        return names.good + (f" ({bad[0]})" if bad else "")
+    return f"{names.bad if counts['problem'] else names.good}: {', '.join(bad)}"
 
 
 def healthy(findings: Iterable[Finding]) -> bool:
     return all(finding.level != "problem" for finding in findings)
 
 
-def as_json(verb: str, findings: Sequence[Finding]) -> dict[str, Any]:
+def as_json(verb: str, findings: Sequence[Finding], names: Verdicts = HEALTH) -> dict[str, Any]:
     """What ``--json`` prints for a verb that looks."""
     return {
         "verb": verb,
-        "outcome": "healthy" if healthy(findings) else "unhealthy",
-        "words": verdict(findings),
+        "outcome": names.good if healthy(findings) else names.bad,
+        "words": verdict(findings, names),
         "findings": [asdict(finding) for finding in findings],
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import click
 
 from recovery.deployments import Facts, gather
-from recovery.finding import Finding
+from recovery.finding import HEALTH, Finding, Verdicts
 from recovery.options import looks
 from recovery.run import EXPECTED, Flags, Session, look, words_of
 
@@ -24,6 +24,7 @@ class Look:
     words: str
     example: str
     checks: tuple[Check, ...]
+    verdicts: Verdicts = HEALTH
 
     def command(self) -> click.Command:
         @click.command(
@@ -32,7 +33,10 @@ class Look:
         @looks
         def run(flags: Flags) -> None:
             look(
-                self.name, flags, lambda session: run_checks(session, gather(session), self.checks)
+                self.name,
+                flags,
+                lambda session: run_checks(session, gather(session), self.checks),
+                self.verdicts,
             )
 
         return run
@@ -50,4 +54,4 @@ def run_checks(session: Session, facts: Facts, checks: Iterable[Check]) -> list[
         except EXPECTED as error:
             found.append(Finding("problem", name, f"could not be looked at: {words_of(error)}"))
         session.terminal.detail(f"{name}: {time.monotonic() - began:.2f} s")
-    return found
+    return list(dict.fromkeys(found))

@@ -70,8 +70,8 @@ def plan_quick_fix(
     title = f"mend what can be mended: {len(problems)} problem{'s' if len(problems) > 1 else ''}"
     notes = tuple(f"{f.what}: {f.words}" for f in problems)
     if facts.engine_problem:
-        mend = "sudo systemctl start docker, then once more"
-        return Plan(title, notes=notes, refusal=f"{facts.engine_problem}. First: {mend}")
+        words = f"{facts.engine_problem}. First: {facts.engine_mend}"
+        return Plan(title, notes=notes, refusal=words)
     if words := ports_taken(facts):
         words = f"{words}. Nothing of somebody else's is ended here"
         return Plan(title, notes=notes, refusal=words)

@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn
 
 import click
 
-from recovery.finding import Finding, as_json, healthy, ranked, verdict
+from recovery.finding import HEALTH, Finding, Verdicts, as_json, healthy, ranked, verdict
 from recovery.inputs import printable
 from recovery.settings import RecoverySettings
 from recovery.shown import show_findings
@@ -80,15 +80,20 @@ class Result:
         }
 
 
-def look(verb: str, flags: Flags, gather: Callable[[Session], Sequence[Finding]]) -> NoReturn:
+def look(
+    verb: str,
+    flags: Flags,
+    gather: Callable[[Session], Sequence[Finding]],
+    verdicts: Verdicts = HEALTH,
+) -> NoReturn:
     """A verb that only looks: print its findings, the worst first, and exit by them."""
     with session_of(verb, flags, log=False) as session:
         with session.terminal.working(f"{verb}: looking"):
             found = ranked(gather(session))
         if flags.as_json:
-            click.echo(json.dumps(as_json(verb, found), ensure_ascii=False))
+            click.echo(json.dumps(as_json(verb, found, verdicts), ensure_ascii=False))
         else:
-            show_findings(found, verdict(found), verbose=flags.verbose)
+            show_findings(found, verdict(found, verdicts), verbose=flags.verbose)
     raise SystemExit(0 if healthy(found) else 1)
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from recovery.inputs import printable, too_late
+from recovery.ports import listening, taken
 from recovery.rollback import Wanted, resolve
 from recovery.terminal import Terminal, uninterrupted
+from target.compose import ComposeError
 from target.deploy import execute
-from target.deployment import DeployError, find_deployment
+from target.deployment import DeployError, Deployment, find_deployment
 from target.engine import Engine
 from target.plan import Outcome, Plan, plan_rollback
 from target.settings import DeploymentSettings
@@ -120,10 +122,24 @@ def _in_time(request: Request, ledger: Ledger) -> None:
 
 def _plan(settings: DeploymentSettings, request: Request, ledger: Ledger, engine: Engine) -> Plan:
     deployment = find_deployment(settings, engine, request.service)
+    _ports_free(deployment)
     target = resolve(request.wanted, deployment, ledger, engine)
     return plan_rollback(
         settings, engine, deployment, target, request.reason, request.correlation_id
     )
+
+
+def _ports_free(deployment: Deployment) -> None:
+    """Where somebody else listens on the service's port, no version of it can start. Raises RefusedError."""
+    try:
+        project = deployment.compose.project()
+    except ComposeError as error:
+        raise RefusedError(str(error)) from error
+    others = taken(project, deployment.containers, listening()).get(deployment.service, {})
+    for port, holder in others.items():
+        raise RefusedError(
+            f"port {port}, which {deployment.service} needs, is held by {holder} (sudo ss -ltnp 'sport = :{port}')"
+        )
 
 
 def _decided(plan: Plan, request: Request, terminal: Terminal) -> Result | None:

@@ -194,7 +194,7 @@ def _stop(container: Container, grace: int) -> Step:
 
 def _refusal(facts: Facts) -> str:
     if facts.engine_problem:
-        return f"{facts.engine_problem}. Start it: sudo systemctl start docker"
+        return f"{facts.engine_problem}. First: {facts.engine_mend}"
     if words := ports_taken(facts):
         return f"{words}. Nothing was stopped"
     if not facts.containers and facts.project is None:

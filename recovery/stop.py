@@ -31,7 +31,7 @@ def plan_stop(facts: Facts) -> Plan:
     if facts.engine_problem:
         return Plan(
             "stop the deployment",
-            refusal=f"{facts.engine_problem}. Look: systemctl status docker. Nothing was stopped",
+            refusal=f"{facts.engine_problem}. Nothing was stopped. First: {facts.engine_mend}",
         )
     live = [c for c in reversed(facts.containers) if c.state in LIVE]
     if not live:

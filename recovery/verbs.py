@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import click
 
 from recovery.backups import backup_create
-from recovery.checks.containers import container_details, containers
+from recovery.checks.containers import container_details, containers, storage_containers
 from recovery.checks.deploy import (
     backup_is_young,
     health_before,
@@ -32,6 +32,7 @@ from recovery.checks.project import (
 from recovery.checks.resources import container_usage, memory, memory_controller, temperature
 from recovery.checks.storage import container_logs, disks, docker_disk, minio_data
 from recovery.cleanup import cleanup
+from recovery.finding import Verdicts
 from recovery.logs import logs
 from recovery.looking import Look
 from recovery.postdeploy import post_deploy
@@ -89,7 +90,7 @@ LOOKS = (
         "check-minio",
         """Look at MinIO: does it answer, can it write, where do its data lie, is there room.""",
         "check-minio",
-        (minio_live, minio_cluster, containers, minio_data, disks),
+        (minio_live, minio_cluster, storage_containers, minio_data, disks),
     ),
     Look(
         "check-discord",
@@ -120,6 +121,7 @@ LOOKS = (
             *(room_for_an_image, disks, memory, clock, registry_reached),
             *(versions, backup_is_young, health_before),
         ),
+        Verdicts("ready", "not ready"),
     ),
 )
 

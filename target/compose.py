@@ -35,6 +35,9 @@ _PASSED = re.compile(
     re.IGNORECASE,
 )
 
+_COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {}
+"""What was found, by PATH, DOCKER_CONFIG and user."""
+
 
 class ComposeError(Exception):
     """docker compose is missing, or refused; the words are its own last lines."""
@@ -68,7 +71,6 @@ class Compose:
         self._environ = {k: v for k, v in os.environ.items() if _PASSED.fullmatch(k)}
         if docker_host:
             self._environ["DOCKER_HOST"] = docker_host
-        self._command: tuple[str, ...] | None = None
 
     def project(self) -> Project:
         """What the files mean; refuses what ``docker compose config`` refuses."""
@@ -134,26 +136,29 @@ class Compose:
         return done
 
     def _found(self) -> tuple[str, ...]:
-        """The plugin, else the stand-alone command, of version 2 or newer."""
-        if self._command is None:
-            path = self._environ.get("PATH")
-            for words in (("docker", "compose"), ("docker-compose",)):
-                if shutil.which(words[0], path=path) is None:
-                    continue
-                try:
-                    done = self._call([*words, "version", "--short"], "version", CONFIG_SECONDS)
-                except ComposeError:
-                    continue  # `docker` without the plugin: the stand-alone command is next
-                version = re.match(r"v?(\d+)", done.stdout.strip())
-                if version and int(version.group(1)) >= 2:
-                    self._command = words
-                    break
-            else:
-                raise ComposeError(
-                    "docker compose (version 2 or newer) is not installed: "
-                    "neither `docker compose` nor `docker-compose` answers"
-                )
-        return self._command or ()
+        """The plugin, else the stand-alone command, of version 2 or newer; looked for once a process."""
+        environ = self._environ
+        where = (environ.get("PATH", ""), environ.get("DOCKER_CONFIG", ""), str(os.geteuid()))
+        if where not in _COMMANDS:
+            _COMMANDS[where] = self._look_for_it()
+        return _COMMANDS[where]
+
+    def _look_for_it(self) -> tuple[str, ...]:
+        path = self._environ.get("PATH")
+        for words in (("docker", "compose"), ("docker-compose",)):
+            if shutil.which(words[0], path=path) is None:
+                continue
+            try:
+                done = self._call([*words, "version", "--short"], "version", CONFIG_SECONDS)
+            except ComposeError:
+                continue  # `docker` without the plugin: the stand-alone command is next
+            version = re.match(r"v?(\d+)", done.stdout.strip())
+            if version and int(version.group(1)) >= 2:
+                return words
+        raise ComposeError(
+            "docker compose (version 2 or newer) is not installed: "
+            "neither `docker compose` nor `docker-compose` answers"
+        )
 
 
 def _published(ports: Sequence[Mapping[str, object]]) -> tuple[int, ...]:

@@ -93,8 +93,10 @@ def compose_files(
     folder = settings.compose_project_dir
     if not _readable(folder, Path.is_dir):
         raise DeployError(
-            f"COMPOSE_PROJECT_DIR={folder}: there is no such directory, or it may not be read"
+            f"COMPOSE_PROJECT_DIR={folder}: there is no such directory, or what it is in may not be read"
         )
+    if not os.access(folder, os.R_OK | os.X_OK, effective_ids=True):
+        raise DeployError(f"COMPOSE_PROJECT_DIR={folder} may not be read by this user: use sudo")
     if settings.compose_file:
         files = tuple(folder / name for name in str(settings.compose_file).split(os.pathsep))
         for file in files:

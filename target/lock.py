@@ -27,8 +27,11 @@ def exclusive(path: Path, who: str) -> Iterator[None]:
         except BlockingIOError as error:
             holder = os.read(lock, 500).decode(errors="replace").strip()
             raise LockHeldError(holder or "someone who did not say who") from error
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{who}\n".encode(), 0)
+        try:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{who}\n".encode(), 0)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         yield
         with contextlib.suppress(
             OSError

@@ -20,15 +20,24 @@ ROLLBACK = "sermon-recovery rollback --dry-run"
 def containers(_: Session, facts: Facts) -> list[Finding]:
     """Whether each is there, runs, and is content."""
     if facts.engine_problem:
-        mend = (
-            "sudo systemctl start docker; where this user may not ask it: sudo, or the group docker"
-        )
-        return [Finding("problem", "Docker Engine", facts.engine_problem, mend)]
+        return [Finding("problem", "Docker Engine", facts.engine_problem, facts.engine_mend)]
     if not facts.containers:
         words = "there is no container of the deployment on this machine"
         mend = START if facts.project else "set COMPOSE_PROJECT_DIR and APP_CONTAINERS"
         return [Finding("problem", "containers", words, mend)]
     return [*(_container(c) for c in facts.containers), *_without_container(facts)]
+
+
+def storage_containers(session: Session, facts: Facts) -> list[Finding]:
+    """The same, of MinIO alone."""
+    names = {c.name for c in facts.minio()} | {*facts.settings.minio_service} | {"Docker Engine"}
+    found = [f for f in containers(session, facts) if f.what in names]
+    if not found:
+        words = (
+            "none is named by MINIO_SERVICE, and the application's container is not there either"
+        )
+        return [Finding("problem", "MinIO's container", words, START)]
+    return found
 
 
 def container_details(_: Session, facts: Facts) -> Iterator[Finding]:

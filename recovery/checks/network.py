@@ -20,6 +20,8 @@ CLOCK_SECONDS = 30.0
 
 def ports(_: Session, facts: Facts) -> Iterator[Finding]:
     """Whether what the compose files publish is served by its own container, or taken by something else."""
+    if facts.engine_problem:
+        return  # whose a port is only the Engine can tell
     others = taken(facts.project, facts.containers, facts.held)
     for service in facts.project.services.values() if facts.project else ():
         mine = [c for c in facts.containers if of_project(facts, c) and c.service == service.name]

@@ -26,8 +26,7 @@ VERSIONS = "sermon-recovery versions"
 def docker_engine(session: Session, facts: Facts) -> Iterator[Finding]:
     """Whether it answers, and which it is."""
     if facts.engine_problem:
-        mend = "sudo systemctl status docker; sudo systemctl start docker"
-        yield Finding("problem", "Docker Engine", facts.engine_problem, mend)
+        yield Finding("problem", "Docker Engine", facts.engine_problem, facts.engine_mend)
         return
     version = session.engine.version()
     yield Finding("ok", "Docker Engine", f"{version.get('Version', '?')} at {session.engine.host}")

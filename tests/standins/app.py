@@ -1,7 +1,7 @@
 """A stand-in for the Sermon Uploader and its MinIO: one file, nothing but Python's standard library.
 
 It runs in a container as ``python /app.py``. ROLE=app|minio|single (both in one container),
-BEHAVIOUR=good|broken|slow|crash|unhealthy, MINIO_BEHAVIOUR=good|broken (of MinIO under ROLE=single),
+BEHAVIOUR=good|broken|slow|crash|unhealthy|hungry, MINIO_BEHAVIOUR=good|broken (of MinIO under ROLE=single),
 APP_PORT, MINIO_PORT, HOST. The routes, the bodies and the log lines are those of the real
 application; its access line is that of gofiber/fiber v2.51.0, middleware/logger.
 """
@@ -252,6 +252,14 @@ def servers(environment: dict[str, str]) -> list[Server]:
     return listeners
 
 
+def eat() -> None:
+    """Take memory until the kernel ends it; without a limit it stops at 1 GiB."""
+    eaten = []
+    for _ in range(128):
+        eaten.append(b"x" * (8 << 20))
+        time.sleep(0.02)
+
+
 def main() -> None:
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, stop)
@@ -269,6 +277,8 @@ def main() -> None:
         time.sleep(CRASH_AFTER_SECONDS)
         os.write(2, b"panic: runtime error: invalid memory address\n\ngoroutine 1 [running]:\n")
         os._exit(1)
+    if any(server.behaviour == "hungry" for server in listening):
+        eat()
     while True:
         signal.pause()
 

@@ -87,5 +87,6 @@ def test_a_name_that_is_taken_and_a_full_disk_refuse(tmp_path: Path) -> None:
         assert "there already" in plan_backup(located(tmp_path), name, files, [], "", 1e9).refusal
     full = plan_backup(located(tmp_path), "new", files, [], "", 1000).refusal
     assert "2 KiB are needed and 1000 B may be taken" in full
-    assert "nothing to save" in plan_backup(located(tmp_path), "new", (), [], "", 1e9).refusal
+    ledger = (Source(Path("/x"), "versions.json", 1),)
+    assert "no compose file" in plan_backup(located(tmp_path), "new", ledger, [], "", 1e9).refusal
     assert not os.path.lexists(tmp_path / "new")

@@ -206,6 +206,6 @@ def test_the_worst_comes_first_and_the_verdict_counts() -> None:
     assert [f.what for f in ranked(found)] == ["c", "d", "b", "a"]
     assert verdict(found) == "unhealthy: 1 problem, 1 warning, 1 note"
     assert verdict(found[:2]) == "healthy (1 note)"
-    assert verdict([found[0], found[3]]) == "works: 1 warning"
+    assert verdict([found[0], found[3]]) == "healthy: 1 warning"
     assert healthy(found[:2])
     assert not healthy(found)
