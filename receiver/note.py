@@ -9,7 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from receiver.markdown import utf16_len
 from receiver.records import Severity
 
-TITLE, TEXT, FIELD_NAME, FIELD_VALUE, MOST_FIELDS = 240, 2000, 120, 700, 4
+TITLE, TEXT, FIELD_NAME, FIELD_VALUE, MOST_FIELDS = 240, 2000, 120, 700, 10
+MOST_IN_ALL = 5700
 """Limits in UTF-16 units, under Discord's own for an embed (256, 4096, 256, 1024, 25; 6000 in all)."""
 
 
@@ -59,6 +60,18 @@ class Note(BaseModel):
     ] = ()
     short: bool = False
     """A line or two without a box around it; has no fields."""
+
+    @property
+    def shown_fields(self) -> tuple[Field, ...]:
+        """As many as an embed has room for."""
+        left = MOST_IN_ALL - utf16_len(self.title) - utf16_len(self.text)
+        kept = []
+        for field in self.fields:
+            left -= utf16_len(field.name) + utf16_len(field.value)
+            if left < 0:
+                break
+            kept.append(field)
+        return tuple(kept)
 
     def again(self) -> Note:
         """The same, for when it may have been posted before without our knowing."""

@@ -19,7 +19,7 @@ async def rule_result(http: Http, url: str, alert: str, labels: dict[str, str]) 
     ``labels``: the alert's; they tell rules of one name apart by the labels that the rules set.
     Raises DeliveryError where Prometheus does not answer, LookupError where it has no such rule.
     """
-    answer = await _get(http, f"{url}/api/v1/rules?type=alert&rule_name[]={quote(alert)}")
+    answer = await answer_of(http, f"{url}/api/v1/rules?type=alert&rule_name[]={quote(alert)}")
     try:
         expressions = [
             str(rule["query"])
@@ -39,7 +39,7 @@ async def rule_result(http: Http, url: str, alert: str, labels: dict[str, str]) 
 
 async def is_true(http: Http, url: str, expression: str) -> bool:
     """Whether an expression has any result now. Raises DeliveryError where Prometheus does not answer."""
-    answer = await _get(http, f"{url}/api/v1/query?query={quote(expression)}")
+    answer = await answer_of(http, f"{url}/api/v1/query?query={quote(expression)}")
     try:
         return bool(answer["data"]["result"])
     except (KeyError, TypeError) as error:
@@ -52,7 +52,7 @@ def _set_by(rule: dict[str, Any], labels: dict[str, str]) -> bool:
 
 async def still_active(http: Http, url: str, fingerprints: Collection[str]) -> bool:
     """Whether Alertmanager holds any of the alerts as active. Raises DeliveryError where it does not answer."""
-    answer = await _get(http, f"{url}/api/v2/alerts?active=true&silenced=true&inhibited=true")
+    answer = await answer_of(http, f"{url}/api/v2/alerts?active=true&silenced=true&inhibited=true")
     if not isinstance(answer, list) or not all(isinstance(alert, dict) for alert in answer):
         raise DeliveryError("an answer that is not Alertmanager's")
     return any(alert.get("fingerprint") in fingerprints for alert in answer)
@@ -64,7 +64,7 @@ async def active_alerts(http: Http, url: str) -> list[dict[str, str]]:
     Source: Prometheus' documentation of its HTTP API, "Alerts". The labels are without the external
     ones, which it adds for Alertmanager only. Raises DeliveryError.
     """
-    answer = await _get(http, f"{url}/api/v1/alerts")
+    answer = await answer_of(http, f"{url}/api/v1/alerts")
     try:
         return [dict(alert["labels"]) for alert in answer["data"]["alerts"]]
     except (KeyError, TypeError, ValueError) as error:
@@ -73,15 +73,18 @@ async def active_alerts(http: Http, url: str) -> list[dict[str, str]]:
 
 async def alertmanager_status(http: Http, url: str) -> Any:
     """GET /api/v2/status, unchecked. Raises DeliveryError, permanent where the answer is no whole JSON."""
-    return await _get(http, f"{url}/api/v2/status")
+    return await answer_of(http, f"{url}/api/v2/status")
 
 
 async def alert_groups(http: Http, url: str) -> Any:
     """GET /api/v2/alerts/groups, silenced and inhibited ones among them, unchecked. Raises as above."""
-    return await _get(http, f"{url}/api/v2/alerts/groups?active=true&silenced=true&inhibited=true")
+    return await answer_of(
+        http, f"{url}/api/v2/alerts/groups?active=true&silenced=true&inhibited=true"
+    )
 
 
-async def _get(http: Http, url: str) -> Any:
+async def answer_of(http: Http, url: str) -> Any:
+    """The parsed answer to a GET, unchecked. Raises DeliveryError."""
     answer = await http.request("GET", url, headers=_HEADERS, timeout=5.0)
     if answer.status != 200:
         raise DeliveryError(f"HTTP {answer.status}: {answer.words(120)}")

@@ -23,6 +23,7 @@ from receiver.actions.rollback import Rollback
 from receiver.app import App
 from receiver.approval_page import ApprovalPage
 from receiver.clock import Clock, SteadyClock
+from receiver.digest_keeper import DigestKeeper
 from receiver.github.client import GitHub
 from receiver.github.preflight import Preflight
 from receiver.heartbeat import Heartbeat
@@ -189,11 +190,15 @@ class Receiver:
             wake=self._wake,
             refused=metrics.refused_by_store,
         )
+        digest = DigestKeeper(
+            self._database, self.settings, self._clock, http, intake.notifier, self._wake
+        )
         reconciler.ask("the start")
         self._sentries += [
             asyncio.create_task(watchdog.run(), name="watchdog"),
             asyncio.create_task(heartbeat.run(), name="heartbeat"),
             asyncio.create_task(reconciler.run(), name="reconciliation"),
+            asyncio.create_task(digest.run(), name="digest"),
         ]
 
         def arrived() -> None:

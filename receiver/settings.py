@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
@@ -92,6 +93,27 @@ def _database(value: str) -> str:
     return value
 
 
+def _zone(value: str) -> str:
+    try:
+        zone_of(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as problem:
+        raise ValueError(
+            "allowed: the name of a time zone, for instance Europe/Berlin"
+        ) from problem
+    return value
+
+
+def zone_of(name: str) -> tzinfo:
+    """Raises ZoneInfoNotFoundError, ValueError, OSError."""
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+def _time_of_day(value: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d|off", value):
+        raise ValueError("allowed: HH:MM, or off")
+    return value
+
+
 Token = Annotated[SecretStr, AfterValidator(_token)]
 
 
@@ -106,6 +128,8 @@ class ReceiverSettings(DeploymentSettings, HostSettings):
     max_body_bytes: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
 
     discord_webhook_url: Annotated[SecretStr, AfterValidator(_discord)] | None = None
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    digest_at: Annotated[str, AfterValidator(_time_of_day)] = "09:00"
     discord_mention: Annotated[str, AfterValidator(_mention)] | None = None
     contacts: str = Field("", max_length=1000)
     public_url: HttpUrl | None = None
@@ -148,6 +172,16 @@ class ReceiverSettings(DeploymentSettings, HostSettings):
                 "GITHUB_TOKEN is set without GITHUB_REPO: allowed: OWNER/NAME of the application"
             )
         return self
+
+    @property
+    def zone(self) -> tzinfo:
+        """TIMEZONE."""
+        return zone_of(self.timezone)
+
+    @property
+    def digest_time(self) -> time | None:
+        """DIGEST_AT; None for no digest."""
+        return None if self.digest_at == "off" else time.fromisoformat(self.digest_at)
 
     @property
     def database_path(self) -> Path:

@@ -22,6 +22,7 @@ from sermon_monitor import maintenance, secrets, serve, shown, store_file
 from sermon_monitor.approvals import approvals_command, approve_command, deny_command
 from sermon_monitor.audit import audit_command
 from sermon_monitor.by_hand import discard_command, note_command, retry_command
+from sermon_monitor.digest import digest_command
 from sermon_monitor.evidence import evidence_command
 from sermon_monitor.health_monitor import health_monitor
 from sermon_monitor.install_cli import install_units, install_workflow
@@ -318,6 +319,7 @@ def _or_fail(work: Any, settings: Settings) -> Any:
 
 for command in (
     audit_command,
+    digest_command,
     evidence_command,
     mark_command,
     note_command,

@@ -44,9 +44,7 @@ CONFIG = "SERMON_MONITOR_CONFIG"
 RESERVED = frozenset(
     {
         "EMERGENCY_STOP_ON_CRITICAL",  # in the guide's health-monitor.conf, which works unchanged
-        "DIGEST_AT",
         "GITHUB_WEBHOOK_SECRET",
-        "TIMEZONE",
     }
 )
 """Names that this release takes and does nothing with; ``check`` and the start say so."""

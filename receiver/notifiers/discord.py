@@ -105,7 +105,7 @@ def render_note(note: Note, *, mention: str) -> dict[str, Any]:
         "title": note.title,
         "description": note.text,
         "color": COLOURS[note.severity] if note.severity else RESOLVED,
-        "fields": [{**field.model_dump(), "inline": False} for field in note.fields],
+        "fields": [{**field.model_dump(), "inline": False} for field in note.shown_fields],
     }
     body: dict[str, Any] = {"embeds": [embed], "allowed_mentions": allowed}
     if mention:

@@ -31,6 +31,7 @@ MIGRATIONS = (
     "schema_7.sql",
     "schema_8.sql",
     "schema_9.sql",
+    "schema_10.sql",
 )
 """Files of this package, in order; the number applied is the file's PRAGMA user_version."""
 MOST_IN_ONE_COMMIT = 256
