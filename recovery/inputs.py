@@ -76,7 +76,7 @@ def too_late(expires_at: datetime | None, now: datetime, seen: datetime | None) 
     """
     if expires_at is None:
         return None
-    floor = max(CLOCK_FLOOR, seen) if seen else CLOCK_FLOOR
+    floor = _floor(seen)
     if now < floor:
         return (
             f"this machine's clock is not set: it says {_utc(now)}, and it has been {_utc(floor)} already; "
@@ -85,6 +85,15 @@ def too_late(expires_at: datetime | None, now: datetime, seen: datetime | None) 
     if now >= expires_at:
         return f"the request expired at {_utc(expires_at)}; it is {_utc(now)} now"
     return None
+
+
+def clock_is_behind(now: datetime, seen: datetime | None) -> bool:
+    """Whether this machine's clock says a time that has been already."""
+    return now < _floor(seen)
+
+
+def _floor(seen: datetime | None) -> datetime:
+    return max(CLOCK_FLOOR, seen) if seen else CLOCK_FLOOR
 
 
 def _utc(moment: datetime) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from recovery.inputs import printable, too_late
+from recovery.inputs import clock_is_behind, printable, too_late
 from recovery.ports import listening, taken
 from recovery.rollback import Wanted, resolve
 from recovery.terminal import Terminal, uninterrupted
@@ -23,7 +25,12 @@ from target.version_keeper import LedgerFile
 from target.versions import Ledger, condemn
 
 SYSTEM_LEDGER = Path("/var/lib/sermon-monitor/versions.json")
-Status = Literal["done", "already", "dry_run", "refused", "put_back", "broken"]
+Status = Literal[
+    "done", "already", "dry_run", "refused", "not_needed", "expired", "put_back", "broken"
+]
+CLOCK_PATIENCE_SECONDS = 120.0
+"""How long a request with an end waits for a clock that is plainly not set: after a boot, a Pi asks the
+network for the time, and a runner may be quicker."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,7 @@ class Result:
             "correlation_id": self.request.correlation_id,
             "service": self.plan.deployment.service if self.plan else self.request.service,
             "target": self.plan.target.title if self.plan else None,
+            "revision": _revision(self.plan) if self.plan else "",
             "former_image_id": runs,
             "image_id": self.outcome.image_id if self.outcome else runs,
             "image": self.outcome.image if self.outcome else None,
@@ -74,6 +82,12 @@ class Result:
 class RefusedError(Exception):
     """May not be done; the words say why."""
 
+    def __init__(
+        self, words: str, status: Literal["refused", "not_needed", "expired"] = "refused"
+    ) -> None:
+        super().__init__(words)
+        self.status: Status = status
+
 
 def roll_back(settings: DeploymentSettings, request: Request, terminal: Terminal) -> Result:
     """Carry out ``request``. Whatever a person can cause ends as a Result, not as an exception."""
@@ -82,10 +96,12 @@ def roll_back(settings: DeploymentSettings, request: Request, terminal: Terminal
     plan: Plan | None = None
     try:
         ledger = _read(ledger_file, terminal)
-        _in_time(request, ledger)
+        _in_time(request, ledger, terminal)
         plan = _plan(settings, request, ledger, engine)
         result = _decided(plan, request, terminal) or _executed(plan, request, terminal)
-    except (DeployError, RefusedError) as error:
+    except RefusedError as error:
+        result = Result(error.status, str(error), request, plan)
+    except DeployError as error:
         result = Result("refused", str(error), request, plan)
     finally:
         engine.close()
@@ -114,10 +130,30 @@ def _read(ledger_file: LedgerFile, terminal: Terminal) -> Ledger:
     return ledger
 
 
-def _in_time(request: Request, ledger: Ledger) -> None:
+def _in_time(request: Request, ledger: Ledger, terminal: Terminal) -> None:
+    """Raises RefusedError for a request that has expired, or where nobody can tell."""
     seen = max((r.until or r.since for r in ledger.releases), default=None)
+    if request.expires_at is not None and clock_is_behind(datetime.now(UTC), seen):
+        with terminal.working("this machine's clock is not set yet; waiting for it"):
+            wait_for_clock(lambda: clock_is_behind(datetime.now(UTC), seen))
     if late := too_late(request.expires_at, datetime.now(UTC), seen):
-        raise RefusedError(late)
+        raise RefusedError(late, "expired")
+
+
+def wait_for_clock(
+    behind: Callable[[], bool],
+    patience: float = CLOCK_PATIENCE_SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Return as soon as the clock is not ``behind`` any more, or after ``patience`` seconds."""
+    began = time.monotonic()
+    while behind() and time.monotonic() - began < patience:
+        sleep(1.0)
+
+
+def _revision(plan: Plan) -> str:
+    """The commit that the target was built from, as far as is known."""
+    return plan.target.revision or (plan.local.revision if plan.local else "")
 
 
 def _plan(settings: DeploymentSettings, request: Request, ledger: Ledger, engine: Engine) -> Plan:
@@ -163,14 +199,14 @@ def _decided(plan: Plan, request: Request, terminal: Terminal) -> Result | None:
         )
         return Result("dry_run", f"nothing was changed{note}", request, plan)
     if sick is None and not request.force:
-        raise RefusedError(healthy)
+        raise RefusedError(healthy, "not_needed")
     if not request.yes and not terminal.confirm("Do this?"):
         raise RefusedError("not confirmed; without a terminal, --yes says yes")
     return None
 
 
 def _executed(plan: Plan, request: Request, terminal: Terminal) -> Result:
-    _in_time(request, Ledger())
+    _in_time(request, Ledger(), terminal)
     with uninterrupted(terminal), terminal.working("rolling back") as progress:
         outcome = execute(plan, progress, Patience(deadline=request.verify_seconds))
     return Result(outcome.status, printable(outcome.words, 2000), request, plan, outcome)

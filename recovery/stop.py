@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import click
 
+from recovery import inputs
 from recovery.acts import APP_GRACE_SECONDS, MINIO_GRACE_SECONDS, Stop, Stopped
 from recovery.deployments import Facts, gather
 from recovery.options import changes
-from recovery.run import Flags, change
+from recovery.run import Flags, Session, change
 from recovery.steps import Plan, Step
 from target.engine import COMPOSE_PROJECT, Container
 
@@ -16,14 +19,26 @@ LIVE = ("running", "restarting", "paused")
 
 
 @click.command("emergency-stop", epilog="Example: sermon-recovery emergency-stop --dry-run")
+@click.option(
+    "--expires-at",
+    callback=inputs.parse_time,
+    metavar="RFC3339",
+    help="Do nothing any more after this time.",
+)
 @changes
-def emergency_stop(flags: Flags) -> None:
+def emergency_stop(flags: Flags, expires_at: datetime | None) -> None:
     """Stop the application and MinIO, now. Data, logs and containers stay where they are.
 
     Only containers of this deployment, also those of another compose file such as
     docker-compose.prod.yml; never the Docker daemon. Works without the project's directory.
     """
-    change("emergency-stop", flags, lambda session: plan_stop(gather(session)))
+
+    def plan(session: Session) -> Plan:
+        if late := inputs.too_late(expires_at, datetime.now(UTC), None):
+            return Plan("stop the deployment", refusal=late)
+        return plan_stop(gather(session))
+
+    change("emergency-stop", flags, plan)
 
 
 def plan_stop(facts: Facts) -> Plan:

@@ -27,6 +27,7 @@ from sermon_monitor.evidence import evidence_command
 from sermon_monitor.health_monitor import health_monitor
 from sermon_monitor.install_cli import install_units, install_workflow
 from sermon_monitor.mark import mark_command
+from sermon_monitor.report_cli import report_rollback
 from sermon_monitor.settings import Settings, without_effect
 from sermon_monitor.status import status_command
 from sermon_monitor.terminal import by_option, fail, person, settings_of
@@ -330,5 +331,5 @@ for command in (
     main.add_command(command)
 for command in (approvals_command, approve_command, deny_command):
     main.add_command(command)
-for command in (health_monitor, install_units, install_workflow):
+for command in (health_monitor, install_units, install_workflow, report_rollback):
     main.add_command(command)

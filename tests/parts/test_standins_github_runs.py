@@ -176,7 +176,7 @@ async def test_a_step_that_cannot_start_is_a_startup_failure(
 async def test_the_shipped_workflow_really_runs(tmp_path: Path) -> None:
     """Its step calls the toolkit with what was dispatched; here the toolkit is a script that says so."""
     toolkit = tmp_path / "sermon-recovery"
-    toolkit.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="utf-8")
+    toolkit.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >&2\n', encoding="utf-8")
     toolkit.chmod(0o755)
     shipped = Path(tests.__file__).parents[1] / ".github" / "workflows" / "rollback.yml"
     async with connected(tmp_path, workflows=[shipped]) as client:

@@ -49,7 +49,8 @@ class Project:
         self.compose_file = directory / "docker-compose.yml"
         self.restart = restart
         self._app_port, self._minio_port = free_port(), free_port()
-        self._minio_image = image  # a deployment of the app leaves its storage alone
+        self.storage_image = image
+        """Of MinIO; a deployment of the app leaves it alone."""
         directory.mkdir(parents=True, exist_ok=True)
         self.write(image)
 
@@ -67,7 +68,7 @@ class Project:
             _COMPOSE.format(
                 project=PROJECT,
                 image=image,
-                minio_image=self._minio_image,
+                minio_image=self.storage_image,
                 restart=self.restart,
                 app=APP,
                 minio=MINIO,

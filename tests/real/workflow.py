@@ -25,12 +25,14 @@ def run_workflow(
     env: Mapping[str, str],
     secrets: Mapping[str, str] | None = None,
     *,
+    runner: Mapping[str, str] | None = None,
     timeout: float = 300.0,
 ) -> subprocess.CompletedProcess[str]:
     """One ``workflow_dispatch`` with ``inputs``, ``env`` laid over this process's environment.
 
     ``stdout`` is what the steps and commands said, without act's prefixes; ``stderr`` is act's own
-    account (which step failed, the step summary). ``returncode`` is 1 where a job failed.
+    account (which step failed, the step summary). ``returncode`` is 1 where a job failed. ``runner``
+    is what a runner sets itself, as GITHUB_API_URL.
     """
     with tempfile.TemporaryDirectory(prefix="sermon-act-") as directory:
         root = Path(directory)
@@ -46,6 +48,7 @@ def run_workflow(
                 *("--platform", "self-hosted=-self-hosted"),
                 *("--eventpath", str(root / "event.json")),
                 *("--secret-file", str(root / "secrets"), "--env-file", os.devnull),
+                *(word for pair in (runner or {}).items() for word in ("--env", "=".join(pair))),
             ],
             env={**os.environ, **env, "XDG_CACHE_HOME": str(root / "cache")},
             cwd=root / "repository",

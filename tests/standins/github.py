@@ -18,6 +18,7 @@ from aiohttp import web
 from tests.standins.github_routes import Routes
 from tests.standins.github_runs import Deployment, Dispatch, Real, Run, Runner, Script
 from tests.standins.github_workflow import Workflow, read_workflow, render_run_name
+from tests.standins.github_writes import Issue
 from tests.standins.server import StandIn
 
 REPOSITORY = "White-Plains-Gospel-Chapel/sermon-uploader"
@@ -74,6 +75,9 @@ class GitHub(StandIn):
         self.runs: list[Run] = []
         self.dispatches: list[Dispatch] = []
         self.deployments: list[Deployment] = []
+        self.issues: list[Issue] = []
+        self.commits: set[str] = set()
+        """Commits of the repository beside the tips of ``refs``."""
         self._hooks: list[tuple[str, Callable[..., object]]] = []
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._numbers = itertools.count(1)

@@ -16,6 +16,7 @@ from aiohttp import web
 from tests.standins.github_query import ApiError, conditional, matches, page
 from tests.standins.github_runs import Run, html_url
 from tests.standins.github_workflow import UnprocessableError, Workflow, check_inputs
+from tests.standins.github_writes import Writes
 
 if TYPE_CHECKING:
     from tests.standins.github import GitHub
@@ -42,6 +43,7 @@ class Routes:
 
     def application(self) -> web.Application:
         application = web.Application()
+        writes = Writes(self._github, self._require)
         runs, flows = f"{_REPO}/actions/runs", f"{_REPO}/actions/workflows/{{workflow}}"
         for method, path, handler in (
             ("GET", _REPO, self._repository),
@@ -57,6 +59,11 @@ class Routes:
             ("GET", f"{_REPO}/contents/{{path:.+}}", self._contents),
             ("GET", f"{_REPO}/deployments", self._deployments),
             ("GET", f"{_REPO}/deployments/{{deployment}}/statuses", self._statuses),
+            ("POST", f"{_REPO}/deployments", writes.deployment),
+            ("POST", f"{_REPO}/deployments/{{deployment}}/statuses", writes.status),
+            ("GET", f"{_REPO}/issues", writes.issues),
+            ("POST", f"{_REPO}/issues", writes.issue),
+            ("POST", f"{_REPO}/issues/{{issue}}/comments", writes.comment),
             ("*", "/{path:.*}", self._nothing),
         ):
             application.router.add_route(method, path, self._guarded(handler))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from recovery.inputs import CLOCK_FLOOR, COMMIT, CORRELATION, is_image, printable, too_late
+from recovery.run_rollback import wait_for_clock
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DIGEST = "sha256:" + "0f" * 32
@@ -112,3 +113,17 @@ def test_a_late_request_is_refused_with_words(
 
 def test_the_floor_is_not_in_the_future() -> None:
     assert datetime.now(UTC) > CLOCK_FLOOR
+
+
+@pytest.mark.parametrize(("set_after", "waited"), [(0, 0), (3, 3)])
+def test_a_clock_that_is_not_set_yet_is_waited_for(set_after: int, waited: int) -> None:
+    """A runner may be quicker after a boot than the network's time."""
+    slept: list[float] = []
+    wait_for_clock(lambda: len(slept) < set_after, patience=60, sleep=slept.append)
+    assert len(slept) == waited
+
+
+def test_a_clock_that_stays_wrong_is_not_waited_for_without_end() -> None:
+    slept: list[float] = []
+    wait_for_clock(lambda: True, patience=0.0, sleep=slept.append)
+    assert slept == []
