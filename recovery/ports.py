@@ -28,7 +28,7 @@ def taken(
     for service in project.services.values() if project else ():
         mine = [c for c in containers if is_of(project, c) and c.service == service.name]
         ports = {port: held[port] for port in service.ports if port in held}
-        if ports and not any(c.running or c.state == "restarting" for c in mine):
+        if ports and not any(c.running or c.state in ("restarting", "paused") for c in mine):
             found[service.name] = ports
     return found
 

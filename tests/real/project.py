@@ -32,8 +32,12 @@ services:
     stop_grace_period: 2s
     environment:
       ROLE: minio
+    volumes:
+      - "data:/data"
     ports:
       - "127.0.0.1:{minio_port}:{minio_inside}"
+volumes:
+  data:
 """
 
 

@@ -109,6 +109,12 @@ def test_a_port_that_is_taken_refuses_before_anything_is_stopped(make: Make) -> 
     assert not plan.steps
 
 
+@pytest.mark.parametrize("state", ["running", "restarting", "paused"])
+def test_a_port_of_its_own_is_taken_by_nobody_else(state: str) -> None:
+    here = facts(minio(state=state), backend(), held={9000: "docker-proxy (pid 3)"})
+    assert not plan_restart(here).refusal
+
+
 def test_a_restart_that_is_a_deployment_says_so() -> None:
     images = {"sermon-uploader:v1": V2, "minio/minio:latest": minio().image_id}
     (note,) = plan_restart(facts(images=images)).notes
