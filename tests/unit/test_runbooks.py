@@ -28,7 +28,7 @@ _PROMISED = {
     "restart": r"\b[Rr]estart",
     "rollback": r"\b([Rr]ollback|rolled back)",
     "person": r"\bperson\b",
-    "cleanup": r"\b[Cc]lean",
+    "cleanup": r"\b([Cc]lean|removed|deletion)",
     "investigate": r"\b([Ee]vidence|[Ii]nvestigat)",
     "emergency_stop": r"\b[Ss]top",
 }
@@ -40,6 +40,7 @@ _CLAIMED = {
     "cleanup": r"cleaned up (at once|by itself)",
 }
 """How a page would promise what no row asks for."""
+_NUMBERS = {1.0: "one", 2.0: "two", 5.0: "five", 10.0: "ten"}
 _KNOWN = {
     "docker", "curl", "df", "du", "free", "top", "ps", "ls", "ping", "sort", "head", "tail", "grep", "journalctl",
     "systemctl", "systemd-sysusers", "crontab", "chown", "chmod", "cd", "git", "cp", "python3", "cat", "install",
