@@ -64,7 +64,7 @@ def test_a_page_promises_what_the_policy_does(row: Row) -> None:
         assert re.search(_PROMISED[step.action], says), f"{row.alert} does not say: {step.action}"
         minutes = step.after / timedelta(minutes=1)
         when = (
-            rf"\b{minutes:g}\b"
+            rf"\b({minutes:g}|{_NUMBERS.get(minutes, 'never')})\b"
             if minutes
             else r"\b(at once|once|is proposed|is called|minutes of silence)\b"
         )
