@@ -17,10 +17,11 @@ from receiver.records import LOOKING, Ring, Severity
 from target.durations import Duration, format_duration, parse_duration
 
 Confirm = Literal["probe", "minio", "container", "signal", "none"]
+LocalFallback = Literal["never", "approve", "auto"]
 Category = Literal["health", "performance", "resource", "container", "storage", "pipeline"]
 TARGETS = {
     "restart": ("app", "minio", "container"),
-    "rollback": ("app",),
+    "rollback": ("app", "minio"),
     "cleanup": ("safe", "images"),
     "person": ("",),
     "investigate": ("container",),
@@ -133,6 +134,7 @@ class Timing(_Strict):
 
     recheck: Duration
     preflight: Duration = timedelta(hours=6)
+    changed_lately: Duration = timedelta(days=1)
     run_poll: Duration
     run_lookup: Duration
     queue_deadline: Duration
@@ -152,6 +154,7 @@ class Policy(_Strict):
     """The whole of policy.yml."""
 
     version: Literal[1]
+    local_fallback: LocalFallback = "approve"
     timing: Timing
     alerts: tuple[Row, ...]
     heartbeat: tuple[str, ...] = ("Watchdog",)

@@ -46,6 +46,16 @@ async def is_true(http: Http, url: str, expression: str) -> bool:
         raise DeliveryError(f"an answer that is not Prometheus's: {error!r}") from error
 
 
+async def values(http: Http, url: str, expression: str) -> list[tuple[dict[str, str], float]]:
+    """Labels and value of each series of an instant vector. Raises DeliveryError."""
+    answer = await answer_of(http, f"{url}/api/v1/query?query={quote(expression)}")
+    try:
+        found = answer["data"]["result"]
+        return [(dict(one["metric"]), float(one["value"][1])) for one in found]
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise DeliveryError(f"an answer that is not Prometheus's: {error!r}") from error
+
+
 def _set_by(rule: dict[str, Any], labels: dict[str, str]) -> bool:
     return all(labels.get(k) == v for k, v in rule.get("labels", {}).items() if "{{" not in str(v))
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import aiohttp
 import structlog
@@ -17,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from receiver.actions import Action
 from receiver.actions.cleanup import CleanUp
 from receiver.actions.investigate import Investigate
+from receiver.actions.local_rollback import LocalRollback
 from receiver.actions.person import Person
 from receiver.actions.restart import Restart
 from receiver.actions.rollback import Rollback
@@ -25,7 +27,6 @@ from receiver.approval_page import ApprovalPage
 from receiver.clock import Clock, SteadyClock
 from receiver.digest_keeper import DigestKeeper
 from receiver.github.client import GitHub
-from receiver.github.preflight import Preflight
 from receiver.heartbeat import Heartbeat
 from receiver.http import Http, open_session
 from receiver.intake import Intake
@@ -33,9 +34,10 @@ from receiver.links import open_links
 from receiver.metrics import Metrics, StoreGauges
 from receiver.notifiers import configured
 from receiver.outbox import Outbox
-from receiver.policy import Policy, load_policy
+from receiver.policy import Confirm, Policy, load_policy
 from receiver.readiness import RollbackReady
 from receiver.reconcile import Reconciler
+from receiver.route import Router
 from receiver.settings import ReceiverSettings
 from receiver.sight import Lookback
 from receiver.situation import Lookout
@@ -82,7 +84,7 @@ def build_actions(
     made: tuple[Action, ...] = (
         Restart(settings, engine),
         CleanUp(settings, engine),
-        Rollback(github, lookout, policy.timing),
+        Rollback(github, lookout, policy.timing, LocalRollback(settings, engine, policy.timing)),
         Person(settings.contacts),
         Investigate(settings, engine),
     )
@@ -154,7 +156,7 @@ class Receiver:
             flap_window=self.settings.flap_window,
             minio_service=self.settings.minio_service,
         )
-        self._look_ahead(self.lookout.preflight)
+        self._look_ahead(self.lookout.router)
         arrived = self._stand_guard(http, intake, metrics)
         app = App(
             self.settings, intake, self._database, metrics, self._clock, arrived, self.unready
@@ -164,11 +166,11 @@ class Receiver:
         application.add_routes(page.routes())
         return application
 
-    def _look_ahead(self, preflight: Preflight | None) -> None:
+    def _look_ahead(self, router: Router) -> None:
         """Begin to look whether a rollback could be begun. In a dry run nobody is asked."""
-        if preflight is None or self.settings.dry_run:
+        if self.settings.dry_run or (router.preflight is None and router.mode != "auto"):
             return
-        self._ready = RollbackReady(preflight, self.policy.timing.preflight, self._clock)
+        self._ready = RollbackReady(router, self.policy.timing.preflight, self._clock)
         self._registry.register(self._ready)
         self._sentries.append(asyncio.create_task(self._ready.run(), name="readiness"))
 
@@ -225,11 +227,12 @@ class Receiver:
         for task in done:
             task.result()
 
-    async def looks_healthy(self) -> bool:
+    async def looks_healthy(self, role: Literal["app", "minio"] = "app") -> bool:
         """What makes a running version count as good: it answers, and no critical alert fires."""
         if await self._database.run(incidents.critical_fires):
             return False
-        return (await self._confirmer.look("probe")).sick is False
+        look: Confirm = "minio" if role == "minio" else "probe"
+        return (await self._confirmer.look(look)).sick is False
 
     async def stop(self) -> None:
         """Finish what is in hand, commit, close. Accepting has stopped before."""

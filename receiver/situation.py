@@ -10,14 +10,14 @@ from sqlite3 import Connection
 
 from receiver import gates, questions
 from receiver.approvals import latest
+from receiver.causes import Causes
 from receiver.delivery import DeliveryError
 from receiver.garbage import Garbage
 from receiver.github.client import GitHub
-from receiver.github.preflight import Preflight
 from receiver.http import Http
 from receiver.maintenance import words_of
 from receiver.policy import Policy, Row, asked
-from receiver.prometheus import is_true, still_active
+from receiver.prometheus import still_active
 from receiver.records import (
     LOOKING,
     AlertInstance,
@@ -29,6 +29,7 @@ from receiver.records import (
     Step,
     Window,
 )
+from receiver.route import Router
 from receiver.settings import ReceiverSettings
 from receiver.store import approvals, evidence, incidents, messages, steps, windows
 from receiver.verify import Confirmer
@@ -92,38 +93,45 @@ class Lookout:
         self.policy = policy
         self.confirmer = confirmer
         self.way_back = WayBack(settings, confirmer, github)
-        self.preflight = (
-            Preflight(github, settings.deploy_workflows, settings.github_token_expires)
-            if github
-            else None
-        )
         self.garbage = Garbage(settings, confirmer.engine)
+        self.causes = Causes(settings, policy.timing, confirmer, http, self.way_back)
+        self.router = Router(settings, policy.local_fallback, confirmer.engine, github)
         self._http = http
 
     async def judge(
         self, step: Step, history: History, now: datetime
     ) -> tuple[gates.Facts, gates.Verdict]:
         """The verdict on a step: by every firing alert that asks for it; the most permitting one counts."""
-        judged = [await self._to_the_end(facts) for facts in await self.facts(step, history, now)]
+        judged = [
+            await self._to_the_end(step, facts) for facts in await self.facts(step, history, now)
+        ]
         return min(judged, key=lambda one: gates.OUTCOMES.index(one[1].outcome))
 
-    async def _to_the_end(self, facts: gates.Facts) -> tuple[gates.Facts, gates.Verdict]:
+    async def _to_the_end(
+        self, step: Step, facts: gates.Facts
+    ) -> tuple[gates.Facts, gates.Verdict]:
         """GitHub is asked last, and only about a rollback that nothing but a person's word holds."""
         verdict = gates.judge(facts)
         if facts.action != "rollback" or facts.switches.dry_run:
             return facts, verdict
         if verdict.gate == "known-good target" and facts.target.elsewhere:
-            facts = replace(facts, target=_as_fact(await self.way_back.find()))
+            facts = replace(facts, target=_as_fact(await self.way_back.find(step.target)))
             verdict = gates.judge(facts)
-        may_go_on = verdict.outcome == "pass" or verdict.gate == "approved"
-        if may_go_on and self.preflight is not None:
-            facts = replace(facts, readiness=await self._readiness(self.preflight, facts.now))
+        if verdict.outcome == "pass" or verdict.gate == "approved":
+            facts = await self._by_route(step, facts)
             verdict = gates.judge(facts)
         return facts, verdict
 
-    async def _readiness(self, preflight: Preflight, now: datetime) -> gates.Readiness:
-        outcome, words = (await preflight.look(now)).gate()
-        return gates.Readiness(outcome, words)
+    async def _by_route(self, step: Step, facts: gates.Facts) -> gates.Facts:
+        """Facts that say by which way it would go, and whether a person must allow that way."""
+        found = await self.way_back.find(step.target)
+        route = await self.router.route(found, facts.now, step.target)
+        facts = replace(facts, readiness=gates.Readiness(route.outcome, route.words))
+        if route.way == "local" and self.router.mode == "approve":
+            facts = replace(
+                facts, ask=self.router.question(found.running, route.words, step.target)
+            )
+        return facts
 
     async def facts(self, step: Step, history: History, now: datetime) -> list[gates.Facts]:
         """The facts for a step, once for each row that asks for it; once where none does any more."""
@@ -159,7 +167,7 @@ class Lookout:
             category=row.category,
             confirm=row.confirm,
             confirmation=await self.confirmer.look(row.confirm, about),
-            incurable=await self._incurable(step, row),
+            incurable=await self.causes.incurable(step, row, common.now),
         )
 
     async def _common(
@@ -170,7 +178,7 @@ class Lookout:
         target = gates.Target(False, "")
         if step.action == "rollback":
             target = (
-                _as_fact(await self.way_back.remembered(containers))
+                _as_fact(await self.way_back.remembered(containers, step.target))
                 if containers is not None
                 else gates.Target(False, engine_words, may_return=True)
             )
@@ -252,25 +260,6 @@ class Lookout:
             return str(error)
         return "" if "" in words else "; ".join(words)
 
-    async def _incurable(self, step: Step, row: Row) -> str:
-        """Uploads fail and requests err while the storage is away, whatever image runs."""
-        if step.action != "rollback":
-            return ""
-        if row.category == "performance":
-            storage = await self.confirmer.look("minio")
-            if storage.sick:
-                return f"the storage is not well: {storage.words}"
-        if not row.rollback_if:
-            return ""
-        url = self.settings.prometheus_url
-        if url is None:
-            return f"PROMETHEUS_URL is not set, so this cannot be asked: {row.rollback_if}"
-        try:
-            holds = await is_true(self._http, url, row.rollback_if)
-        except DeliveryError as error:
-            return f"Prometheus could not be asked: {error}"
-        return "" if holds else f"not bad enough for a rollback yet: {row.rollback_if}"
-
     async def _containers(self) -> tuple[list[Container] | None, str]:
         try:
             return await self.confirmer.containers(), ""
@@ -303,10 +292,6 @@ class Lookout:
     def _destination(
         self, step: Step, containers: Sequence[Container] | None, engine_words: str
     ) -> str:
-        if step.action == "rollback" and not (
-            self.settings.github_token and self.settings.github_repo
-        ):
-            return "GITHUB_TOKEN and GITHUB_REPO are not set; on the host, type: sermon-recovery rollback"
         if step.action == "cleanup":
             return engine_words
         if step.action == "restart":
@@ -321,11 +306,7 @@ def containers_of(
     containers: Sequence[Container], target: str, settings: ReceiverSettings
 ) -> list[Container]:
     """The containers of a step's target, ``app`` or ``minio``."""
-    return (
-        roles.minio_containers(containers, settings)
-        if target == "minio"
-        else roles.app_containers(containers, settings)
-    )
+    return roles.of_target(containers, target, settings)
 
 
 def _as_fact(found: RollbackTarget) -> gates.Target:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from receiver.delivery import DeliveryError
 from receiver.gates import Confirmation
@@ -58,6 +59,10 @@ class Confirmer:
     async def containers(self) -> list[Container]:
         """Everything the Engine has. Raises EngineError."""
         return await asyncio.to_thread(self.engine.containers)
+
+    async def inspect(self, container_id: str) -> Mapping[str, Any]:
+        """All that the Engine says of a container. Raises EngineError."""
+        return await asyncio.to_thread(self.engine.inspect, container_id)
 
     async def image(self, image_id: str) -> Image:
         """A local image. Raises EngineError."""

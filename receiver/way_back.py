@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from receiver.delivery import DeliveryError
 from receiver.github.client import GitHub
@@ -49,20 +50,21 @@ class WayBack:
         self._github = github
         self._file = LedgerFile(settings.state_dir / LEDGER)
 
-    async def find(self) -> RollbackTarget:
-        """Both places, in their order."""
+    async def find(self, of: str = "app") -> RollbackTarget:
+        """Both places, in their order. ``of``: a step's target, ``app`` or ``minio``."""
         try:
             containers = await self._confirmer.containers()
         except EngineError as error:
             return RollbackTarget(None, str(error), may_return=True)
-        found = await self.remembered(containers)
+        found = await self.remembered(containers, of)
         return await self.deployed(found) if found.elsewhere else found
 
-    async def remembered(self, containers: Sequence[Container]) -> RollbackTarget:
+    async def remembered(self, containers: Sequence[Container], of: str = "app") -> RollbackTarget:
         """The ledger's last known good release other than the one that runs."""
-        mine = roles.app_containers(containers, self._settings)
+        mine = roles.of_target(containers, of, self._settings)
         if not mine:
-            return RollbackTarget(None, "no container of APP_SERVICE is there to be rolled back")
+            words = f"no container of {of.upper()}_SERVICE is there to be rolled back"
+            return RollbackTarget(None, words)
         current = mine[0]
         try:
             ledger, problem = await asyncio.to_thread(self._file.read)
@@ -82,7 +84,8 @@ class WayBack:
             words = (
                 f"the ledger knows no good version of {current.service} other than the running one"
             )
-            elsewhere = self._github is not None
+            # What GitHub deploys is the application.
+            elsewhere = self._github is not None and of == "app"
             return RollbackTarget(current, words, elsewhere=elsewhere, ledger=ledger)
         return RollbackTarget(current, f"{good.title} was the last known good version", good)
 
@@ -113,6 +116,12 @@ class WayBack:
             )
         bad = versions.bad_revisions(ledger, running.service)
         return await _newest_success(github, (revision, *bad))
+
+    async def changed_at(self, service: str) -> datetime | None:
+        """When the image of a service last took over from another; None where that was never seen. Raises OSError."""
+        ledger, _ = await asyncio.to_thread(self._file.read)
+        changes = versions.deployments(ledger, service)
+        return changes[-1].since if changes else None
 
     async def condemn(self, service: str, image_id: str) -> str:
         """A rollback left this image: never go back to it. What went wrong, in words; else empty."""

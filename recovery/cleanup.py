@@ -137,7 +137,9 @@ def _ledger(session: Session) -> tuple[Ledger, str | None]:
 
 def _repositories(facts: Facts, ledger: Ledger) -> set[str]:
     """Of the application alone: MinIO's images may be had nowhere any more."""
-    names = [c.image for c in facts.app()] + [r.image for r in ledger.releases]
+    others = set() if facts.shared else {c.service for c in facts.minio()}
+    names = [c.image for c in facts.app()]
+    names += [r.image for r in ledger.releases if r.service not in others]
     storage = {repository_of(c.image) for c in facts.minio()} if not facts.shared else set()
     return {repository_of(n) for n in names if not n.startswith(OWN_IMAGES)} - {""} - storage
 

@@ -181,7 +181,7 @@ def _ports_free(deployment: Deployment) -> None:
 def _decided(plan: Plan, request: Request, terminal: Terminal) -> Result | None:
     """A result that needs no change, or None when the plan is to be carried out."""
     with terminal.working(f"asking {plan.health_url} whether the app is well"):
-        sick = healthy_now(plan.health_url, expected_body=plan.settings.app_health_body)
+        sick = healthy_now(plan.health_url, expected_body=plan.health_body)
     if plan.already:
         if sick is None:
             return Result("already", f"{plan.target.title} runs and is healthy", request, plan)

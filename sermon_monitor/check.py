@@ -21,7 +21,8 @@ from receiver.store.database import StoreError
 from sermon_monitor import store_file
 from sermon_monitor.check_kernel import kernel
 from sermon_monitor.check_machine import machine
-from sermon_monitor.check_remote import drift, rollback
+from sermon_monitor.check_remote import drift
+from sermon_monitor.check_rollback import local_rollback, rollback
 from sermon_monitor.finding import Finding
 from sermon_monitor.settings import Settings
 from target import roles
@@ -56,7 +57,7 @@ async def check(settings: Settings, *, send: bool, idle: Sequence[str] = ()) -> 
             http, "Alertmanager", settings.alertmanager_url, "/-/ready", "ALERTMANAGER_URL", None
         )
         found += _destinations(settings)
-        found += await rollback(http, settings)
+        found += [*await rollback(http, settings), *await local_rollback(settings)]
         if send:
             found.append(await _send(http, settings))
     return found

@@ -1,18 +1,14 @@
-"""What ``check`` asks of others: the rules that Prometheus has loaded, the workflow and its runner."""
+"""What ``check`` asks of Prometheus: the rules that it has loaded."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 
 from receiver.delivery import DeliveryError
-from receiver.github.preflight import Finding as Looked
-from receiver.github.preflight import Preflight
 from receiver.http import Http
-from receiver.service import build_github
 from sermon_monitor.finding import Finding
 from sermon_monitor.settings import Settings
 from target.durations import parse_duration
@@ -69,26 +65,3 @@ def _differences(ours: dict[str, Any], theirs: dict[str, Any] | None) -> list[st
 def _numbers(expression: str) -> list[float]:
     plain = re.sub(r"#.*|\"[^\"]*\"|\[[^\]]*\]", " ", expression)
     return sorted(float(text) for text in _NUMBER.findall(plain))
-
-
-async def rollback(http: Http, settings: Settings) -> list[Finding]:
-    """Whether a dispatch would be taken, known before the night: token, workflow, runner, what is under way."""
-    github = build_github(settings, http)
-    if github is None:
-        mend = "set GITHUB_TOKEN and GITHUB_REPO"
-        return [Finding("note", "GitHub", "not configured: no rollback is dispatched", mend)]
-    now = datetime.now(UTC)
-    preflight = Preflight(github, settings.deploy_workflows, settings.github_token_expires)
-    readiness = await preflight.look(now)
-    short = readiness.shortcomings(now)
-    return [_told(one, short=one in short, repo=settings.github_repo) for one in readiness.findings]
-
-
-def _told(one: Looked, *, short: bool, repo: str | None) -> Finding:
-    if short:
-        return Finding("problem", one.about, f"{repo}: {one.words}", one.mend)
-    if one.outcome in ("untold", "busy"):
-        return Finding("note", one.about, one.words, one.mend)
-    return Finding(
-        "ok", one.about, f"{repo}: {one.words}" if one.about == "workflow" else one.words
-    )

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ from target.version_keeper import LedgerFile, LedgerKeeper
 
 log = structlog.get_logger("serve")
 Only = Literal["exporter", "receiver"] | None
+Role = Literal["app", "minio"]
 LEDGER_STEP = timedelta(seconds=15)
 """How often the ledger looks at what runs; GOOD_AFTER is counted in these steps."""
 
@@ -121,15 +122,19 @@ class Process:
         """Which version runs, and whether it proves good: healthy for GOOD_AFTER with no critical incident."""
         file = LedgerFile(self.settings.state_dir / LEDGER)
         # In a dry run nothing on the machine's Docker is changed, local tags included.
-        keeper = LedgerKeeper(
-            file, self._engine, self.settings.good_after, keep_images=not self.settings.dry_run
-        )
+        keepers: Mapping[Role, LedgerKeeper] = {
+            role: LedgerKeeper(
+                file, self._engine, self.settings.good_after, keep_images=not self.settings.dry_run
+            )
+            for role in ("app", "minio")
+        }
         pause = min(LEDGER_STEP, self.settings.good_after / 5).total_seconds()
         while True:
             generation = self._discovery.generation
             if self._discovery.connected:
                 try:
-                    await self._ledger_step(receiver, keeper)
+                    for role, keeper in keepers.items():
+                        await self._ledger_step(receiver, role, keeper)
                 except (EngineError, OSError, StoreError) as error:
                     log.warning(
                         "the version ledger could not be brought up to date", problem=str(error)
@@ -138,10 +143,16 @@ class Process:
                 async with asyncio.timeout(max(pause, 0.2)):
                     await self._discovery.wait_change(generation)
 
-    async def _ledger_step(self, receiver: Receiver, keeper: LedgerKeeper) -> None:
+    async def _ledger_step(self, receiver: Receiver, role: Role, keeper: LedgerKeeper) -> None:
+        """What is the application's is not counted as MinIO's too."""
         mine = roles.app_containers(self._discovery.containers, self.settings)
-        looks = await receiver.looks_healthy()
-        await asyncio.to_thread(keeper.step, mine, looks, self._clock.now())
+        if role == "minio":
+            apps = {one.id for one in mine}
+            storage = roles.minio_containers(self._discovery.containers, self.settings)
+            mine = [one for one in storage if one.id not in apps]
+        if mine or role == "app":
+            looks = await receiver.looks_healthy(role)
+            await asyncio.to_thread(keeper.step, mine, looks, self._clock.now())
 
     async def _stop_background(self) -> None:
         for task in self._background:

@@ -12,7 +12,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,19 @@ class Compose:
         self._environ = {k: v for k, v in os.environ.items() if _PASSED.fullmatch(k)}
         if docker_host:
             self._environ["DOCKER_HOST"] = docker_host
+        self._kept: tuple[int, ...] = ()
+
+    @contextmanager
+    def keeping(self, lock: int) -> Iterator[None]:
+        """While the block runs, what is called inherits the open file ``lock``.
+
+        So a command that outlives this process, when that is killed, keeps others out until it ends.
+        """
+        self._kept = (lock,)
+        try:
+            yield
+        finally:
+            self._kept = ()
 
     def project(self) -> Project:
         """What the files mean; refuses what ``docker compose config`` refuses."""
@@ -125,6 +139,7 @@ class Compose:
                 errors="replace",
                 timeout=seconds,
                 check=False,
+                pass_fds=self._kept,
                 start_new_session=True,  # Ctrl-C must not cut it between stop and start
             )
         except subprocess.TimeoutExpired as error:

@@ -94,6 +94,15 @@ def forget(text: str, service: str) -> str:
     return text[: image.end] + rest + text[image.rest :]
 
 
+def restore(text: str, service: str, written: str, original: str | None) -> str:
+    """``text`` with the image line of ``service`` as it stood: ``written`` with its quotes, and with
+    ``original`` in a pin's comment where it was pinned then."""
+    bare = forget(text, service)
+    image = find_image(bare, service)
+    comment = "" if original is None else f" {MARK}{original}"
+    return bare[: image.start] + written + comment + bare[image.end :]
+
+
 def unquoted(written: str) -> str:
     """The value of a scalar as it stands in a file: ``"a:b"`` and ``'a:b'`` are ``a:b``."""
     try:

@@ -1,7 +1,7 @@
 """Change the deployment: bring an image here, pin it, up, verify; and if it fails, put back.
 
-``execute`` does what a plan (plan.py) says. Whatever can fail beforehand (a pull, a tag, a full
-disk) fails before anything is stopped.
+``execute`` does what a plan (plan.py) says; ``change`` and ``put_back`` are its halves. Whatever can
+fail beforehand (a pull, a tag, a full disk) fails before anything is stopped.
 """
 
 from __future__ import annotations
@@ -9,14 +9,21 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 from target.compose import ComposeError
-from target.compose_file import ComposeFileError, forget, pin, unpin
-from target.deployment import OVERRIDE_NAME, DeployError, find_deployment, read_compose_text
-from target.engine import KNOWN_GOOD, PULL_SECONDS, Container, Engine, EngineError, Image
+from target.compose_file import ComposeFileError, forget, pin, unpin, unquoted
+from target.deployment import (
+    OVERRIDE_NAME,
+    DeployError,
+    find_deployment,
+    may_return,
+    read_compose_text,
+)
+from target.engine import KNOWN_GOOD, PULL_SECONDS, Engine, EngineError, Image
 from target.files import keep_copy, replace_text
 from target.lock import LockHeldError, exclusive
 from target.plan import BEFORE_ROLLBACK, Outcome, Plan, before_reference, pullable, same_revision
@@ -33,20 +40,51 @@ LOCK_NAME = ".sermon-monitor.lock"
 Progress = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class Failure:
+    """The change did not come up, in words; what was there is to be put back."""
+
+    words: str
+
+
 def execute(plan: Plan, progress: Progress, patience: Patience | None = None) -> Outcome:
     """Do what the plan says. Raises DeployError for what stopped it before anything was changed."""
     progress = _unfailing(progress)
+    with _alone(plan):
+        found = _change(plan, progress, patience or Patience())
+        return found if isinstance(found, Outcome) else _put_back(plan, found.words, progress)
+
+
+def change(plan: Plan, progress: Progress, patience: Patience | None = None) -> Outcome | Failure:
+    """The first half of ``execute``, for who writes down in between how far it came.
+
+    Killed at any instant it may be called again, with a plan that resumes what was begun.
+    """
+    with _alone(plan):
+        return _change(plan, _unfailing(progress), patience or Patience())
+
+
+def put_back(plan: Plan, failure: str, progress: Progress) -> Outcome:
+    """The second half, after a Failure. It may be called again too."""
+    with _alone(plan):
+        return _put_back(plan, failure, _unfailing(progress))
+
+
+@contextlib.contextmanager
+def _alone(plan: Plan) -> Iterator[None]:
+    """Under the lock of the deployment, which compose inherits; with every refusal in words."""
     who = f"pid {os.getpid()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {plan.correlation_id}"
     try:
-        with exclusive(plan.deployment.file.parent / LOCK_NAME, who.strip()):
-            _unchanged(plan)
-            image = plan.local or _pull(plan, progress)
-            reference = _keep_images(plan, image, progress)
-            return _change(plan, image, reference, progress, patience or Patience())
+        with (
+            exclusive(plan.deployment.file.parent / LOCK_NAME, who.strip()) as lock,
+            plan.deployment.compose.keeping(lock),
+        ):
+            yield
     except LockHeldError as error:
-        raise DeployError(f"another change of this deployment is at work: {error}") from error
+        words = f"another change of this deployment is at work: {error}"
+        raise DeployError(words, may_return=True) from error
     except (EngineError, ComposeFileError) as error:
-        raise DeployError(str(error)) from error
+        raise DeployError(str(error), may_return=may_return(error)) from error
     except OSError as error:
         raise DeployError(_os_words(error)) from error
 
@@ -132,8 +170,8 @@ def _unchanged(plan: Plan) -> None:
 def _keep_images(plan: Plan, image: Image, progress: Progress) -> str:
     """Tag what runs, so that nothing prunes it meanwhile, and name the target by what never moves."""
     service = plan.deployment.service
-    if plan.former:
-        plan.engine.tag(plan.former.image_id, BEFORE_ROLLBACK, tag_for(service))
+    if former := plan.before.former_image_id:
+        plan.engine.tag(former, BEFORE_ROLLBACK, tag_for(service))
         progress(f"kept what runs as {before_reference(service)}")
     if digest := next(iter(image.digests), None):
         wanted = plan.deployment.repository
@@ -161,10 +199,10 @@ def _write(plan: Plan, text: str, progress: Progress) -> None:
     progress(f"pinned the image of {plan.deployment.service} in {file}")
 
 
-def _change(
-    plan: Plan, image: Image, reference: str, progress: Progress, patience: Patience
-) -> Outcome:
-    deployment = plan.deployment
+def _change(plan: Plan, progress: Progress, patience: Patience) -> Outcome | Failure:
+    _unchanged(plan)
+    deployment, image = plan.deployment, plan.local or _pull(plan, progress)
+    reference = _keep_images(plan, image, progress)
     text = pin(deployment.text, deployment.service, reference)
     try:
         _write(plan, text, progress)
@@ -178,39 +216,38 @@ def _change(
             image.id,
             plan.health_url,
             patience,
-            plan.settings.app_health_body,
+            plan.health_body,
         )
     except (ComposeError, EngineError) as error:
         failure = str(error)
     except OSError as error:
         failure = _os_words(error)
-    former = plan.former.image_id if plan.former else ""
+    former = plan.before.former_image_id
     if failure is None:
         words = (
             f"{deployment.service} runs {plan.target.title} and is healthy; pinned to {reference}"
         )
         return Outcome("done", words, deployment.service, reference, image.id, former)
-    progress(f"it did not come up: {failure}; putting back what was there")
-    return _put_back(plan, failure, progress)
+    progress(f"it did not come up: {failure}")
+    return Failure(failure)
 
 
 def _put_back(plan: Plan, failure: str, progress: Progress) -> Outcome:
-    deployment, former = plan.deployment, plan.former
-    was = deployment.image.value
+    progress("putting back what was there")
+    deployment, former = plan.deployment, plan.before.former_image_id
+    was = unquoted(plan.before.written)
 
     def outcome(status: Literal["put_back", "broken"], words: str) -> Outcome:
-        image_id = former.image_id if former and status == "put_back" else ""
-        return Outcome(
-            status, words, deployment.service, was, image_id, former.image_id if former else ""
-        )
+        image_id = former if status == "put_back" else ""
+        return Outcome(status, words, deployment.service, was, image_id, former)
 
     try:
-        replace_text(deployment.file, deployment.text)
-        if former is None:
+        replace_text(deployment.file, plan.text_before)
+        if not former:
             deployment.compose.remove(deployment.service)
             return outcome("put_back", f"{failure}. Nothing ran before, and nothing runs now")
         _up_former(plan, former)
-        wrong = runs_image(plan.engine, deployment.project, deployment.service, former.image_id)
+        wrong = runs_image(plan.engine, deployment.project, deployment.service, former)
     except (ComposeError, EngineError, OSError) as error:
         wrong = _os_words(error) if isinstance(error, OSError) else str(error)
     if wrong is None:
@@ -223,11 +260,11 @@ def _put_back(plan: Plan, failure: str, progress: Progress) -> Outcome:
     )
 
 
-def _up_former(plan: Plan, former: Container) -> None:
+def _up_former(plan: Plan, former: str) -> None:
     """The former text may name a tag that has moved since: then an override names the image itself."""
     deployment = plan.deployment
     try:
-        moved = plan.engine.image(deployment.image_now).id != former.image_id
+        moved = plan.engine.image(deployment.image_now).id != former
     except EngineError as error:
         if not error.missing:
             raise

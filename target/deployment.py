@@ -20,7 +20,14 @@ OVERRIDE_NAME = ".sermon-monitor.put-back.yml"
 
 
 class DeployError(Exception):
-    """Refused, and nothing was changed; the words say why and what mends it."""
+    """Refused, and nothing was changed; the words say why and what mends it.
+
+    ``may_return``: the Engine did not answer, or someone else is at work: the same may be done later.
+    """
+
+    def __init__(self, words: str, *, may_return: bool = False) -> None:
+        super().__init__(words)
+        self.may_return = may_return
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ def find_deployment(
         key = _service_key(project, names, containers, files)
         file, text, image = _image_line(files, key)
     except (EngineError, ComposeError) as error:
-        raise DeployError(str(error)) from error
+        raise DeployError(str(error), may_return=may_return(error)) from error
     _only_the_apps(project, key, containers)
     return Deployment(
         compose=compose,
@@ -116,6 +123,11 @@ def compose_files(
     raise DeployError(
         f"no compose file in {folder} (looked for {', '.join(FILES)}); set COMPOSE_FILE"
     )
+
+
+def may_return(error: Exception) -> bool:
+    """An Engine that was not there may be back."""
+    return isinstance(error, EngineError) and not error.missing
 
 
 def read_compose_text(file: Path) -> str:

@@ -15,10 +15,10 @@ class LockHeldError(Exception):
 
 
 @contextmanager
-def exclusive(path: Path, who: str) -> Iterator[None]:
+def exclusive(path: Path, who: str) -> Iterator[int]:
     """Hold ``path`` while the block runs; the kernel frees it even when the process is killed.
 
-    Raises LockHeldError at once instead of waiting, and OSError where the file cannot be made.
+    Gives the open file: a child that inherits it holds the lock too, as long as it lives. Raises LockHeldError at once instead of waiting, and OSError where the file cannot be made.
     """
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
@@ -32,7 +32,7 @@ def exclusive(path: Path, who: str) -> Iterator[None]:
             os.pwrite(lock, f"{who}\n".encode(), 0)
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(path)) from error
-        yield
+        yield lock
         with contextlib.suppress(
             OSError
         ):  # only the holder's name; the lock itself goes with the close

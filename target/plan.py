@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from target.compose_file import restore
 from target.deployment import DeployError, Deployment
 from target.engine import Container, Engine, EngineError, Image
 from target.settings import DeploymentSettings
@@ -31,8 +32,20 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """What there was before a change began: enough to put it back, also for who comes after a crash."""
+
+    former_image_id: str
+    """Empty where nothing ran."""
+    written: str
+    """The image in the compose file, with its quotes."""
+    original: str | None
+    """What an earlier pin had replaced."""
+
+
+@dataclass(frozen=True)
 class Plan:
-    """A change that has been looked at and not begun."""
+    """A change that has been looked at and not begun; or, with ``resumed``, one that was begun and cut off."""
 
     settings: DeploymentSettings
     engine: Engine = field(repr=False)
@@ -42,6 +55,23 @@ class Plan:
     """The target where it is here already; None means that it is pulled first."""
     reason: str = ""
     correlation_id: str = ""
+    resumed: Begun | None = None
+
+    @property
+    def before(self) -> Begun:
+        """To be remembered before anything is changed."""
+        image = self.deployment.image
+        return self.resumed or Begun(
+            self.former.image_id if self.former else "", image.written, image.original
+        )
+
+    @property
+    def text_before(self) -> str:
+        """The compose file as it was before the change began."""
+        before = self.before
+        return restore(
+            self.deployment.text, self.deployment.service, before.written, before.original
+        )
 
     @property
     def former(self) -> Container | None:
@@ -54,7 +84,23 @@ class Plan:
 
     @property
     def health_url(self) -> str:
+        if self._of_storage:
+            return f"{self.settings.minio_url}{self.settings.minio_health_path}"
         return f"{self.settings.app_url}{self.settings.app_health_path}"
+
+    @property
+    def health_body(self) -> str:
+        """What the answer must hold."""
+        return (
+            self.settings.minio_health_body if self._of_storage else self.settings.app_health_body
+        )
+
+    @property
+    def _of_storage(self) -> bool:
+        """It is MinIO's service and not the application's too."""
+        names = {self.deployment.service, *(one.name for one in self.deployment.containers)}
+        storage, app = set(self.settings.minio_service), set(self.settings.app_service)
+        return bool(names & storage) and not names & app
 
     def lines(self) -> list[str]:
         """What will be done, for a person."""
@@ -86,6 +132,7 @@ def plan_rollback(
     target: Target,
     reason: str = "",
     correlation_id: str = "",
+    resumed: Begun | None = None,
 ) -> Plan:
     """Look at everything that can be looked at beforehand. Raises DeployError."""
     local = None
@@ -95,14 +142,14 @@ def plan_rollback(
             break
         except EngineError as error:
             if not error.missing:
-                raise DeployError(str(error)) from error
+                raise DeployError(str(error), may_return=True) from error
     if local is None and not pullable(target):
         raise DeployError(
             f"{target.title}: the image is no longer on this machine, and no registry name of it is known"
         )
     if local:
         same_revision(local, target)
-    return Plan(settings, engine, deployment, target, local, reason, correlation_id)
+    return Plan(settings, engine, deployment, target, local, reason, correlation_id, resumed)
 
 
 def pullable(target: Target) -> list[str]:

@@ -36,6 +36,14 @@ def app_containers(
     return named(containers, settings.app_service)
 
 
+def of_target(
+    containers: Iterable[Container], target: str, settings: DeploymentSettings
+) -> list[Container]:
+    """Those of a step's target: ``minio``, else the application's."""
+    chosen = minio_containers if target == "minio" else app_containers
+    return chosen(containers, settings)
+
+
 def minio_containers(
     containers: Iterable[Container], settings: DeploymentSettings
 ) -> list[Container]:

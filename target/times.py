@@ -26,6 +26,11 @@ def parse_rfc3339(text: str) -> datetime:
         raise ValueError(f"out of range: {text[:40]!r}") from error
 
 
+def rfc3339(moment: datetime) -> str:
+    """``2026-03-01T10:00:00.000Z``: to milliseconds, in UTC."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def parse_engine_time(text: str) -> datetime | None:
     """A time of the Engine's; None for its zero time, which means never."""
     try:

@@ -1,9 +1,7 @@
-"""The rollback: dispatched once, followed to its end, believed only when the version runs and is well.
+"""The rollback: done once, by GitHub's workflow or by this machine, and believed only when the version runs and is well.
 
-Phases: waiting -> dispatching -> following, or -> searching where nobody knows whether GitHub took
-the dispatch; following -> verifying once the run succeeded. "dispatching" is committed before each
-send: whoever finds it after a crash or a store that failed looks for the run and never sends again.
-A send that certainly was not received goes back to waiting.
+By which way stands in the phase: those of github_rollback.py, or those of local_rollback.py. Where GitHub
+cannot do it and nothing of it can act any more, the same step goes on by the other way. Both end in verifying.
 """
 
 from __future__ import annotations
@@ -11,235 +9,143 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from receiver.actions import Progress
-from receiver.delivery import DeliveryError
+from receiver.actions.github_rollback import GitHubRollback, Instead
+from receiver.actions.local_rollback import PHASES as LOCAL_PHASES
+from receiver.actions.local_rollback import LocalRollback, failed
+from receiver.approval_words import expired_words, undecidable, waiting_words
+from receiver.approvals import latest
 from receiver.gates import Confirmation
-from receiver.github.answers import Run
 from receiver.github.client import GitHub
 from receiver.policy import Timing
 from receiver.records import Step
+from receiver.route import BY_HAND
 from receiver.situation import History, Lookout
 from receiver.way_back import RollbackTarget
 from target import roles
 from target.engine import Container, EngineError
-from target.times import parse_rfc3339
+from target.times import parse_rfc3339, rfc3339
 from target.versions import known_good_reference, same_commit
 
-_WAITING = {"queued", "requested", "pending", "waiting"}
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
-_BY_HAND = "on the host, type: sermon-recovery rollback"
 
 
 class Rollback:
-    """Goes back to the last known good version by GitHub's workflow."""
+    """Goes back to the last known good version."""
 
     name = "rollback"
 
-    def __init__(self, github: GitHub | None, lookout: Lookout, timing: Timing) -> None:
-        self._github = github
+    def __init__(
+        self, github: GitHub | None, lookout: Lookout, timing: Timing, local: LocalRollback
+    ) -> None:
         self._lookout = lookout
         self._timing = timing
-        self._cleared: set[int] = set()
-        """Steps whose phase ``dispatching`` this process has committed and not yet used."""
+        self._local = local
+        other_way = lookout.router.mode != "never"
+        self._github = GitHubRollback(github, timing, other_way=other_way) if github else None
 
     async def prepare(
         self, step: Step, history: History, now: datetime
     ) -> tuple[str, dict[str, Any]]:
-        """Fix the target and the correlation id: after this they never change. Raises EngineError."""
-        found = await self._lookout.way_back.find()
+        """Fix the way, the target and the correlation id: the last two never change. Raises EngineError."""
+        found = await self._lookout.way_back.find(step.target)
         if not found.known or found.running is None:
             raise EngineError(found.words)
-        goal, expires = _goal(found), now + self._timing.queue_deadline
-        correlation = f"sm-{step.incident_id}-{uuid.uuid4().hex[:12]}"
+        route = await self._lookout.router.route(found, now, step.target)
+        if route.outcome != "pass":
+            raise EngineError(route.words)
+        expires = rfc3339(now + self._timing.queue_deadline)
+        goal, correlation = _goal(found), f"sm-{step.incident_id}-{uuid.uuid4().hex[:12]}"
         inputs = {
             "rollback_type": "previous_version",
             "target_commit": goal["revision"] if _COMMIT.fullmatch(goal["revision"]) else "",
             "reason": f"{step.alert}: incident {step.incident_id} of {history.incident.service}",
             "force_rollback": "true",  # the gate "confirmed" has passed: we have seen it broken ourselves
             "correlation_id": correlation,
-            "expires_at": _text(expires),
+            "expires_at": expires,
             "target_image": goal["image"],
         }
-        return "waiting", {
+        detail = {
             "inputs": inputs,
             "correlation_id": correlation,
-            "expires_at": _text(expires),
+            "expires_at": expires,
             "target": goal,
             "service": found.running.service,
             "from_image_id": found.running.image_id,
         }
+        if route.way == "local":
+            if self._lookout.router.mode == "approve" and not _allowed(step, history, goal):
+                raise EngineError("a person must allow this machine to roll back by itself")
+            return "local", {**detail, "local_until": expires, "why": route.words}
+        return "waiting", detail
 
     async def advance(self, step: Step, history: History, now: datetime) -> Progress:
-        if self._github is None:
-            return _failed(step, f"GITHUB_TOKEN and GITHUB_REPO are not set any more; {_BY_HAND}")
-        match step.phase:
-            case "waiting":
-                return self._clear(step, now)
-            case "dispatching":
-                return await self._dispatch(self._github, step, now)
-            case "searching":
-                return await self._search(self._github, step, now)
-            case "following":
-                return await self._follow(self._github, step, now)
-            case _:
-                return await self._verify(step, history, now)
-
-    def _clear(self, step: Step, now: datetime) -> Progress:
-        """The next thing is the send. Whoever finds the step in that phase later must look, not send."""
-        if now >= _expiry(step):
-            return _failed(step, f"GitHub could not be reached in time: {step.words}; {_BY_HAND}")
-        self._cleared.add(step.id)
-        return Progress("running", "dispatching", "dispatching", now, step.detail)
-
-    async def _dispatch(self, github: GitHub, step: Step, now: datetime) -> Progress:
-        if step.id not in self._cleared:
-            words = "we were interrupted at the dispatch; looking for the run"
-            return self._go_searching(step, dict(step.detail), now, words)
-        self._cleared.discard(step.id)
-        try:
-            answer = await github.dispatch(step.detail["inputs"])
-        except DeliveryError as error:
-            return self._not_dispatched(step, error, now)
-        detail = {**step.detail, "url": answer.html_url}
-        if answer.run_id is None:
-            return self._go_searching(
-                step, detail, now, "GitHub took the dispatch; looking for its run"
+        if step.phase == "verifying":
+            return await self._verify(step, now)
+        if step.phase == "asking":
+            return await self._ask(step, history, now)
+        if step.phase in LOCAL_PHASES:
+            return await self._local.advance(step, now)
+        if self._github is not None:
+            found = await self._github.advance(step, now)
+            return (
+                await self._instead(step, found.why, now) if isinstance(found, Instead) else found
             )
-        return self._to_following(step, {**detail, "run_id": answer.run_id}, now, "dispatched")
+        gone = "GITHUB_TOKEN and GITHUB_REPO are not set any more"
+        if step.phase == "waiting":
+            return await self._instead(step, gone, now)
+        return failed(step, f"{gone}: whether a run is at work cannot be told; {BY_HAND}")
 
-    def _not_dispatched(self, step: Step, error: DeliveryError, now: datetime) -> Progress:
-        if error.ambiguous:
-            return self._go_searching(
-                step,
-                dict(step.detail),
-                now,
-                f"GitHub's answer got lost ({error}); looking for the run",
-            )
-        if error.permanent:
-            return _failed(step, f"GitHub refused the dispatch: {error}; {_BY_HAND}")
-        wait = timedelta(seconds=error.retry_after) if error.retry_after else self._timing.recheck
-        return Progress(
-            "running", f"not dispatched yet: {error}", "waiting", now + wait, step.detail
+    async def _instead(self, step: Step, why: str, now: datetime) -> Progress:
+        """GitHub has not done it and cannot any more: this machine may."""
+        if self._lookout.router.mode == "never":
+            return failed(step, f"{why}; {BY_HAND}")
+        hindrance = await self._lookout.router.hindrance(
+            step.detail["service"], step.detail["target"]["image_id"]
         )
+        if hindrance:
+            return failed(step, f"{why}; nor can this machine do it: {hindrance}; {BY_HAND}")
+        if self._lookout.router.mode == "auto":
+            return self._local.begin(step.detail, why, now)
+        detail = {**step.detail, "why": why}
+        return Progress("running", f"{why}; asking a person", "asking", now, detail)
 
-    def _go_searching(
-        self, step: Step, detail: dict[str, Any], now: datetime, words: str
-    ) -> Progress:
-        until = _text(now + self._timing.run_lookup)
-        return Progress("running", words, "searching", now, {**detail, "search_until": until})
-
-    async def _search(self, github: GitHub, step: Step, now: datetime) -> Progress:
-        try:
-            run = await github.find_run(
-                step.detail["correlation_id"], (step.started_at or now) - timedelta(minutes=2)
+    async def _ask(self, step: Step, history: History, now: datetime) -> Progress:
+        """Until a person has decided, or nobody has in time."""
+        goal, one = step.detail["target"], latest(history.approvals, step)
+        again = now + self._timing.recheck
+        if one is None or one.action != "local_rollback" or one.state == "overtaken":
+            question = replace(
+                self._lookout.router.question(None, step.detail["why"]),
+                subject=goal["image_id"],
+                target=goal["title"],
             )
-        except DeliveryError as error:
-            run, words = None, f"looking for the run: {error}"
-        else:
-            words = "looking for the run"
-        if run is not None:
-            return self._to_following(
-                step, {**step.detail, "run_id": run.id, "url": run.html_url}, now, "found again"
+            words = (
+                f"{step.detail['why']}; a person is asked whether this machine may roll back itself"
             )
-        if now >= parse_rfc3339(step.detail["search_until"]):
-            return _failed(
-                step,
-                f"no run with {step.detail['correlation_id']} is to be found; nothing was sent again; {_BY_HAND}",
-            )
-        return Progress("running", words, "searching", now + self._timing.run_poll, step.detail)
+            return Progress("running", words, "asking", again, step.detail, ask=question)
+        if one.state == "asked":
+            return Progress("running", waiting_words(one), "asking", again, step.detail)
+        if one.state == "granted":
+            begun = self._local.begin(step.detail, step.detail["why"], now)
+            return replace(begun, uses=one.subject)
+        why = expired_words(one) if one.state == "expired" else undecidable(one)
+        return failed(step, f"{step.detail['why']}; {why}; {BY_HAND}")
 
-    def _to_following(
-        self, step: Step, detail: Mapping[str, Any], now: datetime, how: str
-    ) -> Progress:
-        words = f"run {detail['run_id']} {how}; going back to {step.detail['target']['title']}"
-        return Progress("running", words, "following", now + self._timing.run_poll, detail)
-
-    async def _follow(self, github: GitHub, step: Step, now: datetime) -> Progress:
-        run_id = step.detail["run_id"]
-        try:
-            run = await github.run(run_id)
-        except DeliveryError as error:
-            young = now < (step.started_at or now) + self._timing.run_lookup
-            unseen = error.code == 404 and young  # GitHub's answers are eventually consistent
-            if (error.permanent and not unseen) or now >= self._last_look(step):
-                return _failed(
-                    step, f"run {run_id} cannot be followed: {error}; look at it, then {_BY_HAND}"
-                )
-            wait = (
-                timedelta(seconds=error.retry_after) if error.retry_after else self._timing.run_poll
-            )
-            return Progress(
-                "running", f"run {run_id}: {error}", "following", now + wait, step.detail
-            )
-        if run.status == "completed":
-            return self._concluded(step, run, now)
-        if run.status in _WAITING and now >= _expiry(step):
-            return await self._call_back(github, step, run, now)
-        if now >= self._run_deadline(step) and not step.detail.get("late"):
-            # A run that works is never cut off between stop and start: a person looks, we follow on.
-            words = f"run {run_id} works for longer than it should; look at it: {run.html_url}"
-            late = {**step.detail, "late": True, "url": run.html_url}
-            again = now + self._timing.run_poll
-            return Progress("running", words, "following", again, late, call_person=True)
-        words = f"run {run_id} is {run.status.replace('_', ' ')}"
-        return Progress(
-            "running",
-            words,
-            "following",
-            now + self._timing.run_poll,
-            {**step.detail, "url": run.html_url},
-        )
-
-    def _concluded(self, step: Step, run: Run, now: datetime) -> Progress:
-        if run.conclusion != "success":
-            asked = "no runner took it in time; " if step.detail.get("cancel_until") else ""
-            words = f"{asked}run {run.id} ended as {run.conclusion or 'unknown'}"
-            return _failed(step, f"{words}; look at it, then {_BY_HAND}")
-        detail = {
-            **step.detail,
-            "url": run.html_url,
-            "verify_until": _text(now + self._timing.verify_deadline),
-        }
-        return Progress("running", f"run {run.id} succeeded; verifying", "verifying", now, detail)
-
-    async def _call_back(self, github: GitHub, step: Step, run: Run, now: datetime) -> Progress:
-        """No runner took the run in time: cancel it, and follow it until GitHub says how it ended."""
-        why = f"no runner took run {run.id} in time"
-        until = step.detail.get("cancel_until")
-        if until and now >= parse_rfc3339(until):
-            return _failed(
-                step, f"{why}; it could not be cancelled; its expires_at ends it; {_BY_HAND}"
-            )
-        try:
-            await github.cancel(run.id)
-            words = f"{why}; cancelling it, so that it cannot fire later"
-        except DeliveryError as error:
-            words = f"{why}; it could not be cancelled yet: {error}"
-        detail = {
-            **step.detail,
-            "cancel_until": until or _text(now + self._timing.run_lookup),
-            "url": run.html_url,
-        }
-        return Progress("running", words, "following", now + self._timing.run_poll, detail)
-
-    def _run_deadline(self, step: Step) -> datetime:
-        return (step.started_at or _expiry(step)) + self._timing.run_deadline
-
-    def _last_look(self, step: Step) -> datetime:
-        """GitHub ends a job by itself; whoever cannot be asked for so long is not followed for ever."""
-        return self._run_deadline(step) + self._timing.run_deadline
-
-    async def _verify(self, step: Step, history: History, now: datetime) -> Progress:
+    async def _verify(self, step: Step, now: datetime) -> Progress:
         """The version that runs is the one meant, and it has answered well for a while."""
         title = step.detail["target"]["title"]
         seen = await self._version(step)
         if seen.sick is False:
-            seen = await self._lookout.confirmer.look("probe")
+            seen = await self._lookout.confirmer.look(
+                "minio" if step.target == "minio" else "probe"
+            )
         if seen.sick is False:
-            well_since = parse_rfc3339(step.detail.get("well_since") or _text(now))
+            well_since = parse_rfc3339(step.detail.get("well_since") or rfc3339(now))
             if now - well_since >= self._timing.verify_for:
                 verdict = f"{title} runs again: its version and its health are verified"
                 trouble = await self._lookout.way_back.condemn(
@@ -251,7 +157,7 @@ class Rollback:
                     detail=step.detail,
                     verdict=verdict,
                 )
-            detail = {**step.detail, "well_since": _text(well_since)}
+            detail = {**step.detail, "well_since": rfc3339(well_since)}
             return Progress(
                 "running",
                 f"{title} runs and answers; watching it for a while",
@@ -260,9 +166,9 @@ class Rollback:
                 detail,
             )
         if now >= parse_rfc3339(step.detail["verify_until"]):
-            return _failed(
+            return failed(
                 step,
-                f"the run succeeded, but {title} is not verified: {seen.words}; look at the host: sermon-recovery versions",
+                f"the rollback was carried out, but {title} is not verified: {seen.words}; look at the host: sermon-recovery versions",
             )
         detail = {k: v for k, v in step.detail.items() if k != "well_since"}
         return Progress(
@@ -281,9 +187,9 @@ class Rollback:
             containers = await self._lookout.confirmer.containers()
         except EngineError as error:
             return Confirmation(None, str(error))
-        mine = roles.app_containers(containers, self._lookout.settings)
+        mine = roles.of_target(containers, step.target, self._lookout.settings)
         if not mine:
-            return Confirmation(True, "no container of APP_SERVICE exists")
+            return Confirmation(True, f"no container of {step.target.upper()}_SERVICE exists")
         current, wanted = mine[0], step.detail["target"]["image_id"]
         if not current.running:
             return Confirmation(True, f"{current.name} is {current.state}")
@@ -310,6 +216,12 @@ class Rollback:
         )
 
 
+def _allowed(step: Step, history: History, goal: Mapping[str, str]) -> bool:
+    """A person has approved of going back to this image."""
+    one = latest(history.approvals, step)
+    return one is not None and one.subject == goal["image_id"] and one.state in ("granted", "used")
+
+
 def _goal(found: RollbackTarget) -> dict[str, str]:
     """What is remembered of the target; ``image`` is what the workflow is told to bring."""
     release = found.release
@@ -325,21 +237,3 @@ def _goal(found: RollbackTarget) -> dict[str, str]:
         "digest": release.digest,
         "image": release.digest or kept,
     }
-
-
-def _failed(step: Step, words: str) -> Progress:
-    return Progress(
-        "failed",
-        words,
-        detail=step.detail,
-        verdict="The rollback did not succeed: a person is needed",
-        call_person=True,
-    )
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _expiry(step: Step) -> datetime:
-    return parse_rfc3339(step.detail["expires_at"])

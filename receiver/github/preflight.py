@@ -59,11 +59,14 @@ class Readiness:
         return "; ".join(one.words for one in self.findings)
 
     def gate(self) -> tuple[Literal["pass", "wait", "refuse"], str]:
-        """May a rollback be dispatched now, and why. What cannot be told does not hold it: the dispatch will tell."""
-        if problem := self.first("problem"):
-            return "refuse", f"{problem.words}; {problem.mend}" if problem.mend else problem.words
+        """May a rollback be dispatched now, and why. What cannot be told does not hold it: the dispatch will tell.
+
+        What is under way comes first: while it is, nothing else may change the deployment by another way either.
+        """
         if busy := self.first("busy"):
             return "wait", f"{busy.words}; {busy.mend}" if busy.mend else busy.words
+        if problem := self.first("problem"):
+            return "refuse", f"{problem.words}; {problem.mend}" if problem.mend else problem.words
         return "pass", self.words
 
     def shortcomings(self, now: datetime) -> tuple[Finding, ...]:

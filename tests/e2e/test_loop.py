@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from target.version_keeper import LedgerFile
 from tests.conftest import AppImages, Tell
 from tests.e2e.panels import every_panel_has_data
 from tests.e2e.staged import staged
@@ -29,6 +30,8 @@ def test_both_scenes(
         assert dispatch.inputs["force_rollback"] == "true"
         assert dispatch.inputs["correlation_id"] in stage.github.runs[0].title
         assert "verified" in incident["verdict"]
+        ledger, _ = LedgerFile(stage.product.state / "versions.json").read()
+        assert {release.service for release in ledger.releases} == {"app", "minio"}
         pinged = [message for message in stage.discord.messages if message.pings]
         assert len(pinged) == 2, "one ping for each of the two critical incidents"
         every_panel_has_data(stage)

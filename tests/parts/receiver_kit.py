@@ -45,10 +45,10 @@ ROWS = """
 """
 
 
-def policy_text(rows: str = ROWS, **timing: str) -> str:
+def policy_text(rows: str = ROWS, *, local: str = "approve", **timing: str) -> str:
     times = "\n".join(f"  {name}: {value}" for name, value in (TIMING | timing).items())
     others = "{critical: {discord: now, mention: true}, warning: {discord: grouped}, info: {discord: digest}}"
-    return f"version: 1\ntiming:\n{times}\nalerts:{rows}others: {others}\n"
+    return f"version: 1\nlocal_fallback: {local}\ntiming:\n{times}\nalerts:{rows}others: {others}\n"
 
 
 class Running:

@@ -90,7 +90,7 @@ async def test_what_is_under_way_is_waited_for(stage: Stage, what: str) -> None:
             stage.github.advance(run, "completed", "failure")
         else:
             deployment.statuses.append(("failure", stage.github.clock()))
-        running.receiver.lookout.preflight.forget()  # type: ignore[union-attr]
+        running.receiver.lookout.router.preflight.forget()  # type: ignore[union-attr]
         await stage.github.wait_until(lambda g: g.dispatches, 60)
 
 
@@ -105,7 +105,7 @@ async def test_asking_again_costs_little(stage: Stage) -> None:
             await asyncio.sleep(0.05)
         first = len(stage.github.requests)
         assert first == 6, [seen.path for seen in stage.github.requests]
-        preflight = running.receiver.lookout.preflight
+        preflight = running.receiver.lookout.router.preflight
         assert preflight is not None
         preflight.forget()
         await preflight.look(datetime.now(UTC))

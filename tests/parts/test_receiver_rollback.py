@@ -120,7 +120,7 @@ async def test_a_run_that_succeeds_and_changes_nothing_is_no_rollback(stage: Sta
 
 async def test_a_dispatch_that_never_arrived_is_not_sent_again(stage: Stage) -> None:
     stage.github.fail_next(502, method="POST")
-    async with stage.receiver(timing={"run_lookup": "500ms"}) as running:
+    async with stage.receiver(timing={"run_lookup": "500ms", "queue_deadline": "2s"}) as running:
         rollback = await stage.failed(running)
     assert "nothing was sent again" in rollback["words"]
     assert stage.github.dispatches == []

@@ -41,8 +41,7 @@ TABLE = {
     ("TargetMissing", ""): Wanted("critical", "now", True, "none", ("person @0s",)),
     ("HealthCheckFailing", ""): Wanted("critical", "now", True, "probe", PROBE),
     ("ContainerNotRunning", ""): Wanted("critical", "now", True, "container", ("restart container @0s", *PROBE[1:])),
-    # A rollback of MinIO at 5m is to come.
-    ("MinIODown", ""): Wanted("critical", "now", True, "minio", ("restart minio @0s", "person @10m")),
+    ("MinIODown", ""): Wanted("critical", "now", True, "minio", ("restart minio @0s", "rollback minio @5m", "person @10m")),
     ("HighErrorRate", ""): Wanted("critical", "now", True, "signal", ("rollback app @0s", "person @10m")),
     ("UploadFailures", ""): Wanted("critical", "now", True, "signal", ("rollback app @0s", "person @10m")),
     ("HighResponseTime", ""): Wanted("warning", "grouped", False, "signal", ("ask rollback app @0s",)),
