@@ -44,7 +44,7 @@ NAMELESS = re.sub(r"(?m)^run-name:.*\n", "", SHIPPED)
         ("on: {workflow_dispatch: null}\n", "no input rollback_type"),
         ("on: {workflow_dispatch: {inputs: [1, 2]}}\n", "no input rollback_type"),
         (SHIPPED.replace("      target_image:", "      image:"), "no input target_image"),
-        (SHIPPED.replace("[previous_version, specific_commit]", "[specific_commit]"), "rollback_type does not take previous_version"),
+        (re.sub(r"options: \[previous_version, ", "options: [", SHIPPED), "rollback_type does not take previous_version"),
         (SHIPPED.replace("        type: boolean", "        type: number"), "force_rollback does not take true"),
         (SHIPPED.replace("      expires_at:", "      colour: {required: true}\n      expires_at:"), "an input colour, which we do not send"),
         (SHIPPED.replace("      expires_at:", "      colour: {required: true, default: red}\n      expires_at:"), ()),
