@@ -123,19 +123,23 @@ def _summary(gathered: Gathered) -> str:
     if gathered.inspection is None:
         return gathered.problems[0] if gathered.problems else "nothing could be found out"
     state = _part(gathered.inspection, "State")
-    parts = []
+    oom = bool(state.get("OOMKilled")) or any(e.action == "oom" for e in gathered.events)
+    parts = ["out of memory"] if oom else []
     died = [event for event in gathered.events if event.action == "die"]
     codes = [event.attributes.get("exitCode", "") for event in died]
     if codes and codes[-1].isdigit():
-        parts.append(exit_words(int(codes[-1])))
+        parts.append(_last_exit(int(codes[-1]), oom=oom))
     elif not state.get("Running"):
-        parts.append(exit_words(_number(state.get("ExitCode"))))
-    if state.get("OOMKilled") or any(event.action == "oom" for event in gathered.events):
-        parts.append("out of memory")
+        parts.append(_last_exit(_number(state.get("ExitCode")), oom=oom))
     parts.append(
         f"restarted {_number(gathered.inspection.get('RestartCount'))} times by its policy"
     )
     return ", ".join(parts)
+
+
+def _last_exit(code: int, *, oom: bool) -> str:
+    """With the reason known, the code alone says enough."""
+    return f"exit code {code}" if oom and code == 137 else exit_words(code)
 
 
 def _container(raw: Mapping[str, Any]) -> list[str]:

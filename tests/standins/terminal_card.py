@@ -71,6 +71,8 @@ def render(message: Message, edited: bool, now: datetime) -> RenderableType:
         seen.update([url] if url else [])
     for row in message.components:
         parts.append(_buttons(row))
+    for one in message.attachments:
+        parts.append(Text(f"📎 {one['filename']} ({one['size'] / 1024:.1f} KiB)", style=_GREY))
     return Group(*parts)
 
 
