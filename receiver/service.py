@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import time
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -95,13 +96,19 @@ class Receiver:
     """Accepts, decides, tells and acts. ``start`` raises PolicyError or StoreError before anything runs."""
 
     def __init__(
-        self, settings: ReceiverSettings, engine: Engine, registry: CollectorRegistry, clock: Clock
+        self,
+        settings: ReceiverSettings,
+        engine: Engine,
+        registry: CollectorRegistry,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``monotonic``: seconds of a clock that nobody can set, beside ``clock``, which may be."""
         self.settings = settings
         self.policy = load_policy(policy_path(settings))
         self._engine = engine
         self._registry = registry
-        self._clock = SteadyClock(clock)
+        self._clock = SteadyClock(clock, monotonic)
         self._database = Database(settings.database_path)
         self._sessions: list[aiohttp.ClientSession] = []
         self._tasks: list[asyncio.Task[None]] = []

@@ -79,6 +79,10 @@ class Deployment(ScriptedEngine):
             and (name != APP or self.version not in self.bad)
         )
 
+    def runs(self, name: str) -> bool:
+        """Whether its container does."""
+        return bool(self._state(name)["Status"] == "running")
+
     def stop(self, name: str) -> None:
         self._state(name).update(Status="exited", Pid=0)
         self._say("die", name)
@@ -106,8 +110,8 @@ class Deployment(ScriptedEngine):
         if not self.well(MINIO):
             self._start(MINIO)
 
-    def version_of(self, image_id: str) -> int:
-        return next(v for v in range(self.version + 2) if image_of(v) == image_id)
+    def version_of_commit(self, commit: str) -> int:
+        return next(v for v in range(self.version + 1) if facts_of(v).revision == commit)
 
     def _proved(self, ledger: Any, good: int, new: int) -> Any:
         now = self.clock.now() - timedelta(days=2)

@@ -21,16 +21,12 @@ from receiver.settings import ReceiverSettings
 from receiver.situation import read_history
 from receiver.store.database import MIGRATIONS, StoreError, reading
 from receiver.view import view_of
-from tests.chaos.deployment import APP, MINIO, facts_of
+from tests.chaos.deployment import APP, MINIO
 
 if TYPE_CHECKING:
     from tests.chaos.world import World
 
 FAULTS = ("our own fault", "in our own code", "Traceback", "could not be made")
-
-
-def commit_of(version: int) -> str:
-    return facts_of(version).revision
 
 
 def is_open(store: Path) -> bool:

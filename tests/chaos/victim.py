@@ -38,7 +38,7 @@ SCALED: Mapping[str, float | timedelta] = {
     "receiver.github.verdict:SECONDARY_WAIT_SECONDS": 0.5,
     "receiver.github.preflight:FRESH_SECONDS": 0.5,
     "receiver.verify:PROBE_SECONDS": 2.0,
-    "receiver.actions.restart:SETTLE": timedelta(seconds=1),
+    "receiver.actions.restart:SETTLE": timedelta(seconds=4),
     "receiver.actions.restart:LOOK_EVERY": timedelta(milliseconds=100),
 }
 HTTP_SECONDS = 1.5

@@ -125,9 +125,8 @@ class World:
         """The workflow's job, where it succeeds: the version meant runs."""
         if run.status != "completed" or run.conclusion != "success":
             return
-        wanted = run.inputs["target_commit"]
-        known = range(self.deployment.version + 1)
-        self.deployment.run_version(next(v for v in known if truth.commit_of(v) == wanted))
+        version = self.deployment.version_of_commit(run.inputs["target_commit"])
+        self.deployment.run_version(version)
 
     @property
     def environment(self) -> dict[str, str]:
