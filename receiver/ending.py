@@ -74,9 +74,23 @@ def _how_it_ended(history: History, seen: Confirmation) -> str:
     elif last.action == "rollback":
         title = last.detail.get("target", {}).get("title", "The last good version")
         how = f"{title} runs again: its version and its health are verified"
+    elif _was_not_enough(last, history):
+        how = f"It was over some time after a {last.action}; what cured it is not known here"
     else:
         how = f"A {last.action} cured it ({last.words})"
     return f"{how}; our own look agrees: {seen.words}"
+
+
+def _was_not_enough(last: Step, history: History) -> bool:
+    """A later rung found it still broken."""
+    ended = last.ended_at or last.due_at
+    return any(
+        step.state in ("done", "refused")
+        and step.action not in {last.action, *LOOKING}
+        and step.ended_at is not None
+        and step.ended_at > ended
+        for step in history.steps
+    )
 
 
 def _last_of_ladder(history: History) -> Step | None:

@@ -1,7 +1,6 @@
 """Does what is due: judges steps by their gates, runs them, and closes incidents that are over.
 
-Every state is in the store; this loop can die at any instant and begin again. What is attempted is
-committed before it goes out, its outcome after.
+Every state is in the store; this loop can die at any instant and begin again.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from sqlite3 import Connection
 
 import structlog
 
-from receiver import approvals, gates
+from receiver import approvals, gates, pacing
 from receiver.actions import Action, Progress
 from receiver.approval_words import waiting_words
 from receiver.clock import Clock
@@ -155,7 +154,8 @@ class Worker:
 
     async def _step(self, step: Step, now: datetime) -> None:
         history = await self._database.run(lambda c: read_history(c, step.incident_id, now))
-        if history is None:
+        step = next((s for s in history.steps if s.id == step.id), step) if history else step
+        if history is None or step.due_at > now:  # the one before may have put it off
             return
         if step.state == "running":
             await self._advance(step, history)
@@ -292,6 +292,7 @@ class Worker:
                 if progress.detail:
                     steps.move_step(c, step.id, step.phase, progress.words, now, progress.detail)
                 steps.end_step(c, step.id, progress.state, progress.words, now)
+                pacing.keep_apart(c, step, self._lookout.policy, self._lookout.settings)
             if progress.verdict:
                 incidents.set_verdict(c, step.incident_id, progress.verdict)
             if progress.evidence:

@@ -74,6 +74,14 @@ def defer_step(c: Connection, step_id: int, words: str, due_at: datetime) -> Non
     )
 
 
+def put_off(c: Connection, step_id: int, due_at: datetime) -> None:
+    """pending -> pending, not before ``due_at``."""
+    c.execute(
+        "UPDATE steps SET due_at = max(due_at, ?) WHERE id = ? AND state = 'pending'",
+        (due_at.timestamp(), step_id),
+    )
+
+
 def end_step(c: Connection, step_id: int, state: str, words: str, now: datetime) -> None:
     """pending -> refused | dropped | done, running -> done | failed."""
     c.execute(

@@ -15,6 +15,7 @@ import selectors
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -142,7 +143,10 @@ def _child(asked: Mapping[str, Any]) -> None:
 def main() -> None:
     import docker  # noqa: F401, PLC0415 - it loads this at its first restart
 
-    from tests.chaos import victim  # noqa: F401, PLC0415 - the whole product, once
+    from tests.chaos import victim  # noqa: PLC0415 - the whole product, once
+
+    for address in victim.unknown():
+        sys.stderr.write(f"not scaled, because it is not there any more: {address}\n")
 
     inside, outside = socket.socketpair()
     for end in (inside, outside):
@@ -174,7 +178,10 @@ def _fork(asked: Mapping[str, Any]) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
             _child(asked)
+        except BaseException:  # noqa: BLE001 - whatever it is, it is told in the log, and the fork ends here
+            traceback.print_exc()
         finally:
+            sys.stderr.flush()
             os._exit(70)
     _tell("started", pid, 0)
 

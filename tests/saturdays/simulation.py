@@ -59,6 +59,10 @@ class Machine:
     def monotonic(self) -> float:
         return self.ticks
 
+    def timestamp(self) -> float:
+        """Seconds since the epoch, as the stand-ins count."""
+        return self.moment.timestamp()
+
     def set(self, moment: datetime) -> None:
         """Time passes until ``moment``."""
         self.ticks += (moment - self.moment).total_seconds()
@@ -168,16 +172,13 @@ class Simulation:
     async def _tick(self) -> None:
         self._next_tick = self.machine.moment + TICK
         for status, alerts in self.prometheus.evaluate(self.machine.moment):
-            body = {
-                "version": "4",
-                "groupKey": "{}",
-                "status": status,
-                "receiver": "sermon-monitor",
-                "alerts": alerts,
-            }
-            webhook, now = parse_webhook(json.dumps(body).encode()), self.machine.moment
-            await self.database.run(lambda c: accept(c, self.intake, webhook, now))
+            await self._arrives({"status": status, "alerts": alerts})
         await self.watchdog.look()
+
+    async def _arrives(self, told: dict[str, Any]) -> None:
+        body = {"version": "4", "groupKey": "{}", "receiver": "sermon-monitor", **told}
+        webhook, now = parse_webhook(json.dumps(body).encode()), self.machine.moment
+        await self.database.run(lambda c: accept(c, self.intake, webhook, now))
 
     def at(self, after: timedelta, call: Callable[[], None]) -> None:
         """Call it when so much time has passed."""
@@ -245,12 +246,8 @@ async def simulated(directory: Path, begin: datetime) -> AsyncIterator[Simulatio
     deployment.restart_seconds = lambda: 0.0
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        discord = await enter(
-            Discord(rate_limit=(10_000, 1.0), clock=lambda: machine.moment.timestamp())
-        )
-        github = await enter(
-            GitHub([WORKFLOW], plan=Script(by_hand=True), clock=lambda: machine.moment.timestamp())
-        )
+        discord = await enter(Discord(rate_limit=(10_000, 1.0), clock=machine.timestamp))
+        github = await enter(GitHub([WORKFLOW], plan=Script(by_hand=True), clock=machine.timestamp))
         prometheus = await enter(Prometheus().serving())
         await enter(deployment.serving())
         app, minio = await enter(endpoints(deployment))

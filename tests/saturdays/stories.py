@@ -30,10 +30,14 @@ def _at(day: int, hour: int) -> datetime:
 
 
 async def flapping(sim: Simulation) -> None:
-    for _ in range(3):
+    for _ in range(4):
         sim.happens("the application hangs; a restart helps for a few minutes")
         sim.deployment.frozen.add(APP)
         await sim.go_on(7)
+    await sim.go_on(8)
+    if not sim.deployment.well(APP):
+        sim.deployment.frozen.discard(APP)
+        sim.happens("a person has started the application again")
     await sim.go_on(15)
 
 
@@ -122,8 +126,11 @@ async def maintenance(sim: Simulation) -> None:
 
 
 async def prometheus_dead(sim: Simulation) -> None:
+    sim.deployment.bad.add(sim.deployment.version)
     sim.deployment.deploy_bad()
-    sim.happens(f"v{sim.deployment.version} is deployed and broken")
+    sim.happens(
+        f"v{sim.deployment.version} is deployed and broken, and so is the version before it"
+    )
     await sim.go_on(2)
     sim.prometheus.dead_since = sim.machine.moment
     sim.happens("Prometheus dies; after four minutes Alertmanager says that all is over")
@@ -138,7 +145,7 @@ async def prometheus_dead(sim: Simulation) -> None:
 
 
 STORIES = (
-    Story(_at(7, 19), "Flapping service", "a restart cures it, each time; the card is one, and restarts have a budget", flapping),
+    Story(_at(7, 19), "Flapping service", "a restart cures it three times; the card is one, and the fourth restart within an hour is not made", flapping),
     Story(_at(7, 21), "Bad deploy", "a restart does not help, so after two minutes one rollback is dispatched, followed and verified", bad_deploy),
     Story(_at(14, 18), "MinIO down", "MinIO is restarted, the application is left alone", minio_down),
     Story(_at(14, 20), "Bad deploy, and the version before it is bad too", "the rollback is not believed until its version is well; then a person is called, and no second one is tried", bad_deploy_and_bad_before),

@@ -105,3 +105,21 @@ def test_what_comes_back_as_a_mere_warning_was_not_cured_by_an_old_step() -> Non
     back = history([alert("HighMemoryUsage", firing=False)], old)
     back = replace(back, incident=replace(back.incident, ladder_at=None, reopened=1))
     assert "without a step of ours" in judge_end(back, (), WELL).words
+
+
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [
+        ((), "A restart cured it"),
+        ((("person", "done"),), "what cured it is not known here"),
+        ((("rollback", "refused"),), "what cured it is not known here"),
+        ((("rollback", "dropped"), ("person", "dropped")), "A restart cured it"),
+    ],
+)
+def test_a_restart_is_praised_only_where_nothing_found_it_broken_afterwards(
+    later: tuple[tuple[str, Any], ...], words: str
+) -> None:
+    after = NOW + timedelta(minutes=2)
+    steps = [step("restart", "done"), *(step(action, state, after) for action, state in later)]
+    ending = judge_end(history([alert("A", firing=False)], *steps), (), WELL)
+    assert words in ending.words
