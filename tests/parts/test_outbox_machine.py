@@ -73,7 +73,7 @@ class Channel:
 
     async def post(self, note: Note, *, ring: Ring) -> str:
         self._meet("before")
-        self.notes[note.text] += 1
+        self.notes[note.text.split("\n")[-1]] += 1  # one that may stand there already says so first
         self._meet("after")
         return f"n{next(self._numbers)}"
 
@@ -219,5 +219,6 @@ TestOutbox.settings = settings(
     max_examples=30,
     stateful_step_count=25,
     deadline=None,
+    derandomize=True,  # the suite is the same each time
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
