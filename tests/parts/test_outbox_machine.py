@@ -77,10 +77,6 @@ class Channel:
         self._meet("after")
         return f"n{next(self._numbers)}"
 
-    async def attach(self, message_id: str, files: Sequence[File]) -> Mapping[str, str]:
-        self._meet("before")
-        return {one.name: message_id for one in files}
-
     def _meet(self, when: str) -> None:
         trouble, now = self.trouble, self.trouble.endswith(when)
         if trouble in ("refused", "limited") and when == "before":
