@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.parts.deployment.volunteer import at_a_terminal, typed
 from tests.real.debian import DebianError
 from tests.real.engine import DockerEngine
 from tests.real.images import systemd_base
@@ -104,6 +105,26 @@ def test_the_unit_starts_restarts_and_stops(inside: Inside) -> None:
     inside("systemctl", "stop", "sermon-monitor")  # by its short name
     assert (shown(inside, "ActiveState"), shown(inside, "Result")) == ("inactive", "success")
     assert "stopped" in inside("journalctl", "--no-pager", "--unit", UNIT)
+
+
+@pytest.mark.engine
+def test_the_guides_commands_for_systemd_work(inside: Inside) -> None:
+    """Those that the guide's own tests leave to this file: each is typed, in the guide's order."""
+    docker = "[Service]\nExecStart=/bin/sleep infinity\n"
+    inside(
+        "sh",
+        "-ec",
+        f"printf '{docker}' >/etc/systemd/system/docker.service; systemctl daemon-reload",
+    )
+    inside("systemctl", "start", "docker")
+    lines = [line for line in typed() if not at_a_terminal(line)]
+    assert any(line.startswith(f"systemctl start {UNIT}") for line in lines)
+    for line in lines:
+        command = line.replace("/opt/sermon-monitor/.venv/bin/sermon-monitor", str(COMMAND))
+        for program in ("systemctl", "journalctl"):
+            command = command.replace(f"{program} ", f"{program} --no-pager ")
+        inside("sh", "-ec", command)
+    assert shown(inside, "ActiveState") == "active"
 
 
 @pytest.mark.engine

@@ -23,7 +23,7 @@ from sermon_monitor.settings import RESERVED, Settings
 from target.durations import format_duration
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "CHANGELOG.md", "SECURITY.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md")))  # fmt: skip
+PAGES = ("README.md", "CHANGELOG.md", "SECURITY.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md") if p.parent.name != "transcripts"))  # fmt: skip
 SYSTEM_STATE_DIR = "/var/lib/sermon-monitor"
 BUILT_IN_TARGETS = {"sure"}
 """Words after "make" in running text that are no targets."""

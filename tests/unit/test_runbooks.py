@@ -18,7 +18,7 @@ from target.durations import format_duration
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
-PAGES = [*RUNBOOKS, ROOT / "docs" / "operations.md"]
+PAGES = [*RUNBOOKS, ROOT / "docs" / "rollback-and-recovery.md", ROOT / "docs" / "operations.md"]
 POLICY = load_policy(ROOT / "monitoring" / "policy.yml")
 ROWS = list(POLICY.alerts)
 PROGRAMS: dict[str, click.Group] = {"sermon-monitor": monitor, "sermon-recovery": recovery}
