@@ -41,7 +41,7 @@ def crashing(engine: DockerEngine, python_image: str) -> AppImage:
 def product(running: Project, settings: DeploymentSettings, tmp_path: Path) -> Iterator[Product]:
     """Started and killed by the tests; whatever it ends as, v2 is what later tests find."""
     policy = tmp_path / "policy.yml"
-    policy.write_text(policy_text(local="auto", verify_for="1s"))
+    policy.write_text(policy_text(local="auto", verify_for="1s", verify_deadline="120s"))
     made = Product(
         tmp_path,
         {
