@@ -103,12 +103,12 @@ def verify(
 
 def _hopeless(container: Container, patience: Patience) -> str | None:
     """What no further waiting cures."""
+    if container.state in ("exited", "dead"):  # what its healthcheck says then is no reason
+        return f"{container.name} {container.state} with code {container.exit_code}"
     if container.health == "unhealthy":
         return f"the healthcheck of {container.name} says unhealthy"
     if container.restart_count >= patience.restarts:
         return f"{container.name} restarted {container.restart_count} times (exit code {container.exit_code})"
-    if container.state in ("exited", "dead"):
-        return f"{container.name} {container.state} with code {container.exit_code}"
     return None
 
 

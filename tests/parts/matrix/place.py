@@ -1,0 +1,386 @@
+"""A deployment on a real engine that can be brought into every state in which the toolkit may meet it.
+
+All that it writes lies on a small tmpfs of its own: it can be filled to the last byte without harm, and how
+full the machine's own disks are says nothing here. Beside it runs a stranger: a compose project of somebody
+else's with a service called ``minio``, which nothing may touch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Literal
+
+from target.engine import Container, Engine, EngineError
+from target.files import replace_text
+from target.members import members
+from target.settings import DeploymentSettings
+from target.version_keeper import LedgerFile
+from target.versions import OWN_IMAGES, Facts, Ledger, judge, observe
+from tests.real.engine import DockerEngine
+from tests.real.images import AppImage
+from tests.real.processes import free_port, run, wait_for
+
+Layout = Literal["apart", "single"]
+PROJECT = "sermon-uploader"
+STORAGE_IMAGE = "minio/minio:latest"
+STRANGER = "blog-minio-1"
+SERMON = b"the sermon of Sunday"
+START = datetime(2026, 3, 1, 10, tzinfo=UTC)
+NOBODY = 65534
+TMPFS_BYTES = 4 * 1024 * 1024
+
+_HEALTH = """\
+    healthcheck:
+      test: ["CMD", "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8000; printf 'GET /api/health HTTP/1.0\\r\\n\\r\\n' >&3; read -r line <&3; [[ $$line == *' 200 '* ]]"]
+      interval: 500ms
+      retries: {retries}
+"""
+PATIENT, SHORT = 120, 20
+"""Failed checks until the Engine says unhealthy: a machine under load starts an app slowly."""
+"""A shell is cheap: two of these run in every second of the tests."""
+_APP = """\
+  {service}:
+    image: {image}
+{name}    restart: "no"
+    stop_grace_period: 2s
+    mem_limit: 96m
+    environment:
+      ROLE: {role}
+    ports:
+      - "127.0.0.1:{app_port}:8000"
+"""
+_APART = (
+    _APP
+    + """\
+    depends_on:
+      - minio
+"""
+    + _HEALTH
+    + """\
+  minio:
+    image: {minio_image}
+    container_name: sermon-uploader-minio
+    restart: "no"
+    stop_grace_period: 2s
+    environment:
+      ROLE: minio
+    ports:
+      - "127.0.0.1:{minio_port}:9000"
+    volumes:
+      - sermons:/data
+    healthcheck:
+      disable: true
+"""
+)
+_SINGLE = (
+    _APP
+    + """\
+      - "127.0.0.1:{minio_port}:9000"
+    volumes:
+      - sermons:/data
+"""
+    + _HEALTH
+)
+
+
+class _Other(ThreadingHTTPServer):
+    """Another program on the application's port."""
+
+    daemon_threads = True
+
+
+class _Elsewhere(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """It is not asked for a log."""
+
+
+class Place:
+    """One deployment in one layout. ``arrange`` brings it from any state to any other."""
+
+    def __init__(
+        self, engine: DockerEngine, layout: Layout, folder: Path, good: AppImage, former: AppImage
+    ) -> None:
+        """``former`` proved good before ``good`` was deployed; nothing is started yet."""
+        self.engine, self.layout, self.disk = engine, layout, folder
+        self.good, self.former = good, former
+        self.directory, self.backups = folder / "project", folder / "backups"
+        self.state, self.logs = folder / "state", folder / "log"
+        self.client = Engine(engine.host, timeout=30)
+        self.app_port, self.minio_port = free_port(), free_port()
+        self.service = "backend" if layout == "apart" else "sermon-uploader"
+        self.app = {"apart": "sermon-uploader-backend", "single": f"{PROJECT}-sermon-uploader-1"}[
+            layout
+        ]
+        self._held: _Other | None = None
+        self._aside = folder / "project.aside"
+
+    # What it is made of
+
+    @property
+    def compose_file(self) -> Path:
+        return self.directory / "docker-compose.yml"
+
+    @property
+    def settings(self) -> DeploymentSettings:
+        return DeploymentSettings(compose_project_dir=self.directory)
+
+    def environment(self, state: str = "") -> dict[str, str]:
+        """The toolkit's settings, as they are in ``state``."""
+        host = f"unix://{self.disk}/gone.sock" if state == "engine down" else self.engine.host
+        return {
+            **self.engine.environment(),
+            "DOCKER_HOST": host,
+            "APP_URL": f"http://127.0.0.1:{self.app_port}",
+            "MINIO_URL": f"http://127.0.0.1:{self.minio_port}",
+            "COMPOSE_PROJECT_DIR": str(self.directory),
+            "BACKUP_DIR": str(self.backups),
+            "STATE_DIR": str(self.state),
+            "LOG_DIR": str(self.logs),
+            "PROC_ROOT": str(self.disk / "proc"),
+            "CGROUP_ROOT": str(self.disk / "cgroup"),
+            "ROOTFS": str(self.disk),
+        }
+
+    def write(self, image: str) -> None:
+        """The compose file with ``image`` for the application, as a deployment writes it."""
+        retries = SHORT if image.endswith(":unhealthy") else PATIENT
+        body = (_APART if self.layout == "apart" else _SINGLE).format(
+            service=self.service,
+            image=image,
+            name=f"    container_name: {self.app}\n" if self.layout == "apart" else "",
+            retries=retries,
+            role="app" if self.layout == "apart" else "single",
+            minio_image=STORAGE_IMAGE,
+            app_port=self.app_port,
+            minio_port=self.minio_port,
+        )
+        text = f"name: {PROJECT}\nservices:\n{body}volumes:\n  sermons:\n"
+        if not self.compose_file.exists() or self.compose_file.read_text() != text:
+            replace_text(self.compose_file, text)
+
+    def write_ledger(self) -> None:
+        """``former`` was good for an hour; ``good`` has run since."""
+
+        def facts(image: AppImage) -> Facts:
+            return Facts(
+                image.tag, image.id, tag=image.tag.partition(":")[2], revision=image.revision
+            )
+
+        ledger = observe(Ledger(), self.service, facts(self.former), START)
+        for minute in (0, 15):
+            now = START + timedelta(minutes=minute)
+            ledger = judge(ledger, self.service, True, now, timedelta(minutes=15))
+        ledger = observe(ledger, self.service, facts(self.good), START + timedelta(hours=1))
+        LedgerFile(self.state / "versions.json").save(ledger)
+
+    # Life and death
+
+    def make(self) -> None:
+        self.disk.mkdir(parents=True, exist_ok=True)
+        run(["mount", "-t", "tmpfs", "-o", f"size={TMPFS_BYTES},mode=0755", "tmpfs", self.disk])
+        for folder in (
+            self.directory,
+            self.backups,
+            self.state,
+            self.logs,
+            self.disk / "cgroup/memory",
+        ):
+            folder.mkdir(parents=True)
+        (self.disk / "proc").mkdir()
+        (self.disk / "proc/meminfo").write_text("MemTotal: 4000000 kB\nMemAvailable: 3000000 kB\n")
+        (self.disk / "proc/loadavg").write_text("0.10 0.10 0.10 1/100 1\n")
+        (self.directory / ".env").write_text("SECRET=hunter2\n")
+        (self.directory / ".env").chmod(0o600)
+        self.write_ledger()
+        self.engine.docker("tag", self.good.tag, STORAGE_IMAGE)
+        labels = {"project": "blog", "service": "minio", "project.working_dir": "/srv/blog"}
+        words: list[str | Path] = [
+            w for k, v in labels.items() for w in ("--label", f"com.docker.compose.{k}={v}")
+        ]
+        self.engine.docker(
+            "run",
+            "--detach",
+            "--network=none",
+            "--no-healthcheck",
+            f"--name={STRANGER}",
+            *words,
+            self.good.tag,
+        )
+        self.arrange("running")
+        self.sermon().write_bytes(SERMON)
+
+    def destroy(self) -> None:
+        with contextlib.suppress(AssertionError, OSError):
+            self.arrange("running")
+        for container in self.client.containers():
+            if container.name == STRANGER or container in self.containers():
+                self.engine.docker("rm", "--force", "--volumes", container.name)
+        with contextlib.suppress(AssertionError):
+            self.compose("down", "--volumes", "--timeout", "1")
+        run(["umount", "--lazy", self.disk])
+
+    def sermon(self) -> Path:
+        """A file in MinIO's volume."""
+        root = str(self.client.info()["DockerRootDir"])
+        return Path(root) / "volumes" / f"{PROJECT}_sermons" / "_data" / "sermon.wav"
+
+    def containers(self) -> tuple[Container, ...]:
+        return members(self.client.containers(), self.settings)
+
+    def compose(self, *words: str) -> str:
+        command: list[str | Path] = ["docker", "compose", "--file", self.compose_file, *words]
+        return run(command, env={**os.environ, **self.engine.environment()}, cwd=self.directory)
+
+    # States
+
+    def arrange(self, state: str, image: str = "") -> None:
+        """From whatever state it is in to ``state``; ``image`` is what the application runs, else ``good``."""
+        self._undo()
+        self.write(image or self.good.tag)
+        self.write_ledger()
+        self.compose("up", "--detach", "--pull", "never", "--remove-orphans")
+        if not image:
+            wait_for(self.well, "the deployment")
+        self._enter(state)
+
+    def _enter(self, state: str) -> None:
+        match state:
+            case "stopped":
+                self._stop(*(c.name for c in self.containers()))
+            case "half-up":
+                self._half()
+            case "directory missing":
+                self.directory.rename(self._aside)
+            case "disk full":
+                self._stop(self.app)
+                self._fill()
+            case "directory of another user":
+                self._stop(self.app)
+                self.directory.chmod(0o700)
+                self._let_in(0o711, 0o666)
+            case "no access to Docker":
+                self._stop(self.app)
+            case "port taken":
+                self._stop(self.app)
+                self._held = _Other(("127.0.0.1", self.app_port), _Elsewhere)
+                threading.Thread(target=self._held.serve_forever, daemon=True).start()
+
+    def _half(self) -> None:
+        """Apart: the application has no container. In one: it has one that was never started."""
+        self._stop(self.app)
+        if self.layout == "apart":
+            self.engine.docker("rm", self.app)
+        else:
+            self.compose("up", "--no-start", "--force-recreate", self.service)
+
+    def _undo(self) -> None:
+        if self._held is not None:
+            self._held.shutdown()
+            self._held.server_close()
+            self._held = None
+        if self._aside.exists():
+            shutil.rmtree(self.directory, ignore_errors=True)
+            self._aside.rename(self.directory)
+        (self.disk / "filler").unlink(missing_ok=True)
+        self.directory.chmod(0o755)
+        self._let_in(0o700, 0o660)
+        shutil.rmtree(self.backups / "taken", ignore_errors=True)
+
+    def _let_in(self, folders: int, engine_socket: int) -> None:
+        """Whether others than root may reach the Engine's socket, and ask there."""
+        self.engine.directory.parent.chmod(folders)
+        self.engine.directory.chmod(folders)
+        self.engine.socket.chmod(engine_socket)
+
+    def litter(self) -> None:
+        """An old version of the application that nothing needs any more."""
+        dockerfile = io.BytesIO(f"FROM {self.former.tag}\nLABEL old=1\n".encode())
+        self.engine.client.images.build(fileobj=dockerfile, tag="sermon-uploader:old", rm=True)
+
+    def _stop(self, *names: str) -> None:
+        self.engine.docker("stop", "--time", "2", *names)
+
+    def _fill(self) -> None:
+        """To the last byte."""
+        with (self.disk / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(b"\0" * 4096)
+
+    @contextmanager
+    def as_user_of(self, state: str) -> Iterator[None]:
+        """With the rights that a person has in ``state``."""
+        if state not in ("directory of another user", "no access to Docker"):
+            yield
+            return
+        groups = os.getgroups()
+        os.setgroups([])
+        os.setegid(NOBODY)
+        os.seteuid(NOBODY)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+            os.setgroups(groups)
+
+    # What can be seen of it
+
+    def well(self) -> bool:
+        """Every container runs, and no healthcheck complains."""
+        here = self.containers()
+        return len(here) == len(self.names()) and all(
+            c.running and c.health in (None, "healthy") for c in here
+        )
+
+    def names(self) -> list[str]:
+        return [self.app] if self.layout == "single" else [self.app, "sermon-uploader-minio"]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Everything that a look, a refusal or a dry run must leave as it is."""
+        containers = self.client.containers()
+        return {
+            "containers": sorted(
+                (c.name, c.id, c.state, str(c.started_at), c.image_id) for c in containers
+            ),
+            "images": sorted((i.id, *_not_ours(i.tags)) for i in self.client.images()),
+            "volumes": sorted(v.name for v in self.engine.client.volumes.list()),
+            "networks": sorted(str(n.id) for n in self.engine.client.networks.list()),
+            "sermon": _file(self.sermon()),
+            "files": {
+                str(path): _file(path)
+                for path in sorted(self.disk.rglob("*"))
+                if path.name != "filler"
+            },
+        }
+
+    def stranger(self) -> tuple[str, str, str]:
+        try:
+            one = self.client.container(STRANGER)
+        except EngineError as error:
+            return (str(error), "", "")
+        return (one.id, one.state, str(one.started_at))
+
+
+def _not_ours(tags: tuple[str, ...]) -> list[str]:
+    """A way back that was kept for a rollback which then was refused harms nobody."""
+    return [tag for tag in tags if not tag.startswith(OWN_IMAGES)]
+
+
+def _file(path: Path) -> tuple[int, int, int, str]:
+    """Mode, inode, time of change, content."""
+    status = path.lstat()
+    content = path.read_bytes() if path.is_file() and status.st_size < TMPFS_BYTES else b""
+    return (status.st_mode, status.st_ino, status.st_mtime_ns, hashlib.sha256(content).hexdigest())

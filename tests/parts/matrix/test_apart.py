@@ -1,0 +1,24 @@
+"""Application and MinIO apart, in the states of ordinary life."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.parts.matrix.cells import CHANGES, unconfirmed
+from tests.parts.matrix.place import Place
+from tests.parts.matrix.states import every_verb
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.mark.parametrize("state", ["running", "stopped", "half-up", "port taken"])
+def test_every_verb_does_what_it_says(apart: Place, state: str) -> None:
+    every_verb(apart, state)
+
+
+def test_without_a_terminal_nothing_is_confirmed(apart: Place) -> None:
+    """Those that lose nothing ask nobody."""
+    apart.arrange("running")
+    for verb in CHANGES:
+        if verb.name in ("restart-services", "rollback", "emergency-stop", "emergency-restart"):
+            unconfirmed(apart, verb)

@@ -1,0 +1,16 @@
+"""Application and MinIO in one container, in every state."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.parts.matrix.page import STATES
+from tests.parts.matrix.place import Place
+from tests.parts.matrix.states import every_verb
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_verb_does_what_it_says(single: Place, state: str) -> None:
+    every_verb(single, state)
