@@ -109,6 +109,8 @@ class Facts:
     """The maintenance window that is open, in words; empty for none."""
     destination_may_return: bool = False
     """The destination does not answer right now: asking again can help."""
+    unexplained: str = ""
+    """Why no version can be the cause, in words: nothing that asking again soon would change."""
     ask: Ask | None = None
     """What a person must approve; None where nobody need be asked."""
     approval: Approval | None = None

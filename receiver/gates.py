@@ -150,6 +150,8 @@ def nothing_in_flight(facts: Facts) -> Verdict:
 
 def curable(facts: Facts) -> Verdict:
     name = "an older image can cure this"
+    if facts.unexplained:
+        return Verdict(name, "refuse", facts.unexplained)
     if facts.incurable:
         return Verdict(name, "wait", facts.incurable)
     return Verdict(name, "pass", "nothing else is seen that would cause it")

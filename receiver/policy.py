@@ -106,6 +106,9 @@ class Row(_Strict):
     rollback_if: str = ""
     """PromQL: a rollback needs an answer to it that is not empty."""
 
+    growth: Literal["", "memory", "cpu"] = ""
+    """A rollback is proposed only where one container's growth of this since its deployment explains it."""
+
     @property
     def ladder(self) -> bool:
         """Whether it asks for a step that comes by itself: such an alert begins the ladder."""

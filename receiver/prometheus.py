@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -46,9 +47,12 @@ async def is_true(http: Http, url: str, expression: str) -> bool:
         raise DeliveryError(f"an answer that is not Prometheus's: {error!r}") from error
 
 
-async def values(http: Http, url: str, expression: str) -> list[tuple[dict[str, str], float]]:
-    """Labels and value of each series of an instant vector. Raises DeliveryError."""
-    answer = await answer_of(http, f"{url}/api/v1/query?query={quote(expression)}")
+async def values(
+    http: Http, url: str, expression: str, at: datetime | None = None
+) -> list[tuple[dict[str, str], float]]:
+    """Labels and value of each series of an instant vector, now or ``at`` a moment. Raises DeliveryError."""
+    time = f"&time={at.timestamp():.3f}" if at else ""
+    answer = await answer_of(http, f"{url}/api/v1/query?query={quote(expression)}{time}")
     try:
         found = answer["data"]["result"]
         return [(dict(one["metric"]), float(one["value"][1])) for one in found]

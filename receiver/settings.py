@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 
 from receiver.notifiers.discord import validate_webhook_url
 from target.durations import Duration, parse_duration
+from target.rules import Thresholds
 from target.settings import (
     Address,
     DeploymentSettings,
@@ -117,7 +118,7 @@ def _time_of_day(value: str) -> str:
 Token = Annotated[SecretStr, AfterValidator(_token)]
 
 
-class ReceiverSettings(DeploymentSettings, HostSettings):
+class ReceiverSettings(DeploymentSettings, HostSettings, Thresholds):
     """Credentials, budgets and switches of what is told and done."""
 
     receiver_listen: Address = "127.0.0.1:5001"

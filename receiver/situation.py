@@ -11,6 +11,7 @@ from sqlite3 import Connection
 from receiver import gates, questions
 from receiver.approvals import latest
 from receiver.causes import Causes
+from receiver.curable import Cures
 from receiver.delivery import DeliveryError
 from receiver.garbage import Garbage
 from receiver.github.client import GitHub
@@ -93,6 +94,7 @@ class Lookout:
         self.policy = policy
         self.confirmer = confirmer
         self.way_back = WayBack(settings, confirmer, github)
+        self._cures = Cures(settings, confirmer, http)
         self.garbage = Garbage(settings, confirmer.engine)
         self.causes = Causes(settings, policy.timing, confirmer, http, self.way_back)
         self.router = Router(settings, policy.local_fallback, confirmer.engine, github)
@@ -156,6 +158,7 @@ class Lookout:
         asks = asked(row, about[0].labels, self.settings.minio_service)[
             step.action, step.target
         ].ask
+        rolls = step.action == "rollback"
         destination = common.destination
         if step.action == "cleanup" and not destination:
             destination = await self._no_room(step, question, about)
@@ -168,6 +171,7 @@ class Lookout:
             confirm=row.confirm,
             confirmation=await self.confirmer.look(row.confirm, about),
             incurable=await self.causes.incurable(step, row, common.now),
+            unexplained=await self._cures.unexplained(row, common.now) if rolls else "",
         )
 
     async def _common(
