@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from receiver.policy import Row, load_policy
 from recovery.cli import main as recovery
@@ -19,6 +20,10 @@ from target.durations import format_duration
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 PAGES = [*RUNBOOKS, ROOT / "docs" / "rollback-and-recovery.md", ROOT / "docs" / "operations.md"]
+WORKFLOWS = (
+    ROOT / ".github" / "workflows" / "rollback.yml",
+    ROOT / "deploy" / "workflows" / "self-hosted-deploy.yml",
+)
 POLICY = load_policy(ROOT / "monitoring" / "policy.yml")
 ROWS = list(POLICY.alerts)
 PROGRAMS: dict[str, click.Group] = {"sermon-monitor": monitor, "sermon-recovery": recovery}
@@ -125,6 +130,20 @@ def _parse(group: click.Group, path: str, words: list[str], line: str) -> None:
     except click.UsageError as error:
         pytest.fail(f"{line}: {error.message}")
     assert not left, f"too many words: {line}"
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_what_a_workflow_types_exists(workflow: Path) -> None:
+    jobs = yaml.safe_load(workflow.read_text())["jobs"].values()
+    scripts = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+    lines = [
+        re.sub(r">\S+|\"\$\{force\[@\]\}\"", "", line.strip())
+        for line in "\n".join(scripts).replace("\\\n", " ").splitlines()
+        if line.strip().startswith("sermon-")
+    ]
+    assert lines
+    for line in lines:
+        _check(_words(line), line)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
