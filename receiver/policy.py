@@ -106,8 +106,7 @@ class Row(_Strict):
     rollback_if: str = ""
     """PromQL: a rollback needs an answer to it that is not empty."""
 
-    growth: Literal["", "memory", "cpu"] = ""
-    """A rollback is proposed only where one container's growth of this since its deployment explains it."""
+    growth: Literal["", "memory", "cpu"] = ""  # what must explain a proposed rollback: growth.py
 
     @property
     def ladder(self) -> bool:
