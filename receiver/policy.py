@@ -103,8 +103,7 @@ class Row(_Strict):
     mention: bool = False
     confirm: Confirm = "none"
     steps: tuple[PolicyStep, ...] = ()
-    rollback_if: str = ""
-    """PromQL: a rollback needs an answer to it that is not empty."""
+    rollback_if: str = ""  # PromQL: a rollback needs an answer to it that is not empty
 
     growth: Literal["", "memory", "cpu"] = ""  # what must explain a proposed rollback: growth.py
 
@@ -174,7 +173,7 @@ class Policy(_Strict):
         return self
 
     def asks(self, labels: Mapping[str, str], severity: Severity) -> bool:
-        """Whether an alert with these labels asks for steps that come by themselves."""
+        """Whether such an alert asks for steps that come by themselves."""
         return self.row(labels, severity).ladder
 
     def row(self, labels: Mapping[str, str], severity: Severity) -> Row:
