@@ -9,7 +9,8 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from sqlite3 import Connection
 from typing import Any
 
@@ -22,6 +23,7 @@ from pydantic import SecretStr, ValidationError
 from receiver import audit, board
 from receiver.alertmanager import Alert, BodyError, parse_webhook
 from receiver.approvals import CHOICES, Wish, decide
+from receiver.calendar import Calendar, occurrences
 from receiver.clock import Clock
 from receiver.intake import Intake, accept
 from receiver.metrics import Metrics
@@ -198,8 +200,15 @@ class App:
         return web.json_response({"status": decided.words})
 
     async def list_windows(self, _request: web.Request) -> web.Response:
-        shown = await self._database.run(lambda c: board.maintenance(c, self._clock.now()))
-        return web.json_response({"maintenance": shown}, dumps=_dumps)
+        now = self._clock.now()
+        shown = await self._database.run(lambda c: board.maintenance(c, now))
+        calendar = Calendar(self._intake.policy.maintenance, self._settings.zone)
+        coming = [
+            asdict(one)
+            for one in occurrences(calendar, now, timedelta(days=7))
+            if one.starts_at > now
+        ]
+        return web.json_response({"maintenance": shown, "coming": coming}, dumps=_dumps)
 
     async def list_audit(self, request: web.Request) -> web.Response:
         """``limit`` (100), ``incident``, ``since`` (RFC 3339), ``kind``, ``before``: the id in ``next``."""

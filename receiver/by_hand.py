@@ -15,6 +15,7 @@ from typing import Literal
 
 from receiver.policy import PlannedStep
 from receiver.records import Incident, Message, Step
+from receiver.store import by_hand as hand
 from receiver.store import incidents, messages, steps
 
 LONGEST_TEXT = 500
@@ -124,7 +125,7 @@ def _incident_of(c: Connection, what: Reference) -> int | None:
 def _retry_message(c: Connection, message: Message, who: str, now: datetime) -> str:
     if message.revision <= message.delivered and not message.error:
         raise RefusedError(f"m{message.id} has been told")
-    messages.retry_message(c, message.id, now)
+    hand.retry_message(c, message.id, now)
     words = f"m{message.id} ({message.kind}) is sent again now"
     messages.add_event(c, message.incident_id, "retry", words, now, who=who)
     return words
@@ -200,7 +201,7 @@ def _retry_incident(c: Connection, incident: Incident, who: str, now: datetime) 
             done.append(_retry_step(c, step, who, now))
     done += [
         _retry_message(c, message, who, now)
-        for message in messages.troubled(c, incident.id)
+        for message in hand.troubled(c, incident.id)
         if message.error
     ]
     if not done:

@@ -31,6 +31,15 @@ class _Lenient(BaseModel):
 
 class _State(_Lenient):
     state: Literal["unprocessed", "active", "suppressed"]
+    silenced_by: list[str] = Field(default=[], alias="silencedBy")
+    inhibited_by: list[str] = Field(default=[], alias="inhibitedBy")
+    muted_by: list[str] = Field(default=[], alias="mutedBy")
+
+    def fires(self, ours: Collection[str]) -> bool:
+        """``ours``: silences of ours, which hide nothing from ourselves."""
+        if self.state == "suppressed" and self.silenced_by:
+            return set(self.silenced_by) <= set(ours) and not self.inhibited_by + self.muted_by
+        return self.state == "active"
 
 
 class _Listed(_Lenient):
@@ -125,14 +134,19 @@ class Listing:
     """A heartbeat alert is listed as active: Prometheus feeds this Alertmanager."""
 
 
-def parse_groups(answer: object, hooks: Collection[str], heartbeat: Collection[str]) -> Listing:
-    """An alert of several groups counts once. Raises ListingError."""
+def parse_groups(
+    answer: object,
+    hooks: Collection[str],
+    heartbeat: Collection[str],
+    ours: Collection[str] = frozenset(),
+) -> Listing:
+    """An alert of several groups counts once; what only silences of ``ours`` hide is active. Raises ListingError."""
     try:
         groups = _GROUPS.validate_python(answer)
     except ValidationError as error:
         raise ListingError(f"groups that are not Alertmanager's: {_short(error)}") from error
     every = [(group, alert) for group in groups for alert in group.alerts]
-    active = [(group, alert) for group, alert in every if alert.status.state == "active"]
+    active = [(group, alert) for group, alert in every if alert.status.fires(ours)]
     return Listing(
         listed=frozenset(alert.fingerprint for _, alert in every),
         active={

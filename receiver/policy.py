@@ -13,6 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from receiver.calendar import Recurring
 from receiver.records import LOOKING, Ring, Severity
 from target.durations import Duration, format_duration, parse_duration
 
@@ -142,6 +143,7 @@ class Timing(_Strict):
     run_deadline: Duration
     verify_for: Duration
     verify_deadline: Duration
+    deployment_grace: Duration = timedelta(minutes=2)
 
     @model_validator(mode="after")
     def _positive(self) -> Timing:
@@ -159,6 +161,7 @@ class Policy(_Strict):
     timing: Timing
     alerts: tuple[Row, ...]
     heartbeat: tuple[str, ...] = ("Watchdog",)
+    maintenance: tuple[Recurring, ...] = ()
     others: Mapping[Severity, Other]
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Connection
@@ -52,6 +52,9 @@ class Result:
     opened: int = 0
 
 
+_NOTHING = Result("done", "0 opened, 0 ended")
+
+
 class Reconciler:
     """Compares when it is asked to; tries again, at a bounded pace, until the answer is whole."""
 
@@ -75,6 +78,9 @@ class Reconciler:
         self._wake = wake
         self._asked = asyncio.Event()
         self._why = ""
+        self._said_why = ""
+        self.hidden_by: Callable[[], Collection[str]] = frozenset
+        """Ids of silences of ours: what they hide fires for us all the same."""
 
     def ask(self, why: str) -> None:
         """Something may have been missed."""
@@ -87,7 +93,9 @@ class Reconciler:
             if self._url is None:
                 self._asked.clear()
                 continue
-            log.info("asking Alertmanager what was missed", reason=self._why)
+            note = log.info if self._why != self._said_why else log.debug
+            note("asking Alertmanager what was missed", reason=self._why)
+            self._said_why = self._why
             await self._until_done(self._url)
 
     async def _until_done(self, url: str) -> None:
@@ -98,6 +106,8 @@ class Reconciler:
             result = await self._guarded(url)
             if result.words != said:
                 note = log.info if result.outcome in ("done", "early") else log.warning
+                if result == _NOTHING:
+                    note = log.debug
                 note("compared with Alertmanager", outcome=result.outcome, words=result.words)
                 said = result.words
             if result.opened:
@@ -147,7 +157,7 @@ class Reconciler:
         source = await asyncio.to_thread(listing.parse_status, status)
         heartbeat = self._intake.policy.heartbeat
         return source, await asyncio.to_thread(
-            listing.parse_groups, groups, source.hooks, heartbeat
+            listing.parse_groups, groups, source.hooks, heartbeat, self.hidden_by()
         )
 
     def _change(

@@ -32,6 +32,7 @@ from receiver.heartbeat import Heartbeat
 from receiver.http import Http, open_session
 from receiver.intake import Intake
 from receiver.links import open_links
+from receiver.maintenance import open_around_deployment
 from receiver.metrics import Metrics, StoreGauges
 from receiver.notifiers import configured
 from receiver.outbox import Outbox
@@ -41,6 +42,7 @@ from receiver.reconcile import Reconciler
 from receiver.route import Router
 from receiver.settings import ReceiverSettings
 from receiver.sight import Lookback
+from receiver.silences import Mirror
 from receiver.situation import Lookout
 from receiver.store import incidents
 from receiver.store.database import Database, StoreError
@@ -49,6 +51,7 @@ from receiver.verify import Confirmer
 from receiver.watchdog import Watchdog
 from receiver.worker import Worker
 from target.engine import Engine
+from target.versions import Release
 
 log = structlog.get_logger("receiver")
 FINISH_WITHIN = 20.0
@@ -203,7 +206,17 @@ class Receiver:
             self._database, self.settings, self._clock, http, intake.notifier, self._wake
         )
         reconciler.ask("the start")
+        mirror = Mirror(
+            self._database,
+            self.settings.alertmanager_url,
+            self.policy.heartbeat,
+            http,
+            self._clock,
+            reconciler.ask,
+        )
+        reconciler.hidden_by = lambda: mirror.ours
         self._sentries += [
+            asyncio.create_task(mirror.run(), name="mirror of maintenance windows"),
             asyncio.create_task(watchdog.run(), name="watchdog"),
             asyncio.create_task(heartbeat.run(), name="heartbeat"),
             asyncio.create_task(reconciler.run(), name="reconciliation"),
@@ -240,6 +253,18 @@ class Receiver:
             return False
         look: Confirm = "minio" if role == "minio" else "probe"
         return (await self._confirmer.look(look)).sick is False
+
+    async def deployed(self, release: Release) -> None:
+        """Another version took over: it gets its grace before anything is done by itself."""
+        now, grace = self._clock.now(), self.policy.timing.deployment_grace
+        if release.since + grace <= now:
+            return
+        opened = await self._database.run(
+            lambda c: open_around_deployment(c, release.title, release.since, grace, now)
+        )
+        if opened:
+            log.info("a deployment is under way", version=release.title, grace=str(grace))
+            self._wake()
 
     async def stop(self) -> None:
         """Finish what is in hand, commit, close. Accepting has stopped before."""

@@ -10,6 +10,7 @@ from sqlite3 import Connection
 
 from receiver import gates, questions
 from receiver.approvals import latest
+from receiver.calendar import Calendar
 from receiver.causes import Causes
 from receiver.curable import Cures
 from receiver.delivery import DeliveryError
@@ -32,7 +33,8 @@ from receiver.records import (
 )
 from receiver.route import Router
 from receiver.settings import ReceiverSettings
-from receiver.store import approvals, evidence, incidents, messages, steps, windows
+from receiver.store import approvals, evidence, incidents, steps, windows
+from receiver.store import by_hand as hand
 from receiver.verify import Confirmer
 from receiver.way_back import RollbackTarget, WayBack
 from target import roles
@@ -73,7 +75,7 @@ def read_history(c: Connection, incident_id: int, now: datetime) -> History | No
         rollbacks=steps.started(c, "rollback", now - timedelta(days=1)),
         restarts=steps.started(c, "restart", now - timedelta(hours=1)),
         window=windows.active(c, now),
-        notes=messages.notes(c, incident_id),
+        notes=hand.notes(c, incident_id),
         approvals=approvals.of_incident(c, incident_id),
         evidence=evidence.of_incident(c, incident_id),
     )
@@ -99,6 +101,7 @@ class Lookout:
         self.causes = Causes(settings, policy.timing, confirmer, http, self.way_back)
         self.router = Router(settings, policy.local_fallback, confirmer.engine, github)
         self._http = http
+        self.calendar = Calendar(policy.maintenance, settings.zone)
 
     async def judge(
         self, step: Step, history: History, now: datetime

@@ -18,7 +18,7 @@ from receiver.actions import Action, Progress
 from receiver.approval_words import waiting_words
 from receiver.clock import Clock
 from receiver.closing import Closing
-from receiver.maintenance import announce
+from receiver.maintenance import keep_windows
 from receiver.metrics import Metrics
 from receiver.records import LOOKING, Approval, Ask, Ring, Step
 from receiver.sight import Lookback
@@ -92,7 +92,7 @@ class Worker:
 
         def look(c: Connection) -> tuple[list[int], int]:
             approvals.expire(c, now)
-            return steps.due(c, now), announce(c, self._notifier, now)
+            return steps.due(c, now), keep_windows(c, self._lookout.calendar, self._notifier, now)
 
         due, announced = await self._database.run(look)
         if announced:

@@ -18,7 +18,7 @@ from receiver.policy import PolicyError
 from receiver.store.database import StoreError
 from sermon_monitor import check as checks
 from sermon_monitor import explain as explaining
-from sermon_monitor import maintenance, secrets, serve, shown, store_file
+from sermon_monitor import secrets, serve, shown, store_file
 from sermon_monitor.approvals import approvals_command, approve_command, deny_command
 from sermon_monitor.audit import audit_command
 from sermon_monitor.by_hand import discard_command, note_command, retry_command
@@ -26,12 +26,13 @@ from sermon_monitor.digest import digest_command
 from sermon_monitor.evidence import evidence_command
 from sermon_monitor.health_monitor import health_monitor
 from sermon_monitor.install_cli import install_units, install_workflow
+from sermon_monitor.maintenance import maintenance_group
 from sermon_monitor.mark import mark_command
+from sermon_monitor.policy_test import policy_group
 from sermon_monitor.report_cli import report_rollback
 from sermon_monitor.settings import Settings, without_effect
 from sermon_monitor.status import status_command
-from sermon_monitor.terminal import by_option, fail, person, settings_of
-from target.durations import parse_duration
+from sermon_monitor.terminal import fail, settings_of
 from target.rules import render_rules
 
 MAX_REPLAY_BYTES = 64 * 1024 * 1024
@@ -173,70 +174,6 @@ def incidents_command(context: click.Context, as_json: bool, limit: int) -> None
     shown.incidents(found, as_json=as_json)
 
 
-@main.group("maintenance")
-def maintenance_group() -> None:
-    """Windows in which nothing is done by itself. What fires is shown all the same.
-
-    Example: sermon-monitor maintenance start 30m --reason "updates of the Pi"
-    """
-
-
-@maintenance_group.command("start")
-@click.argument("length", metavar="DURATION")
-@click.option("--reason", required=True, help="Why; whoever sees an alert meanwhile reads it.")
-@by_option
-@click.pass_context
-def maintenance_start(context: click.Context, length: str, reason: str, by: str | None) -> None:
-    """Open a window now. It ends by itself.
-
-    Example: sermon-monitor maintenance start 30m --reason "updates of the Pi"
-    """
-    try:
-        duration = parse_duration(length)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    try:
-        path = settings_of(context).database_path
-        until = maintenance.start(path, duration, reason, person(by))
-    except maintenance.RefusedError as error:
-        raise click.UsageError(str(error)) from error
-    except StoreError as error:
-        fail([str(error)])
-    click.echo(
-        f"maintenance until {until.astimezone():%H:%M}: nothing is done by itself until then"
-    )
-
-
-@maintenance_group.command("stop")
-@by_option
-@click.pass_context
-def maintenance_stop(context: click.Context, by: str | None) -> None:
-    """End what is open now.
-
-    Example: sermon-monitor maintenance stop
-    """
-    try:
-        ended = maintenance.stop(settings_of(context).database_path, person(by))
-    except StoreError as error:
-        fail([str(error)])
-    click.echo("maintenance is over: alerts are acted on again" if ended else "no window was open")
-
-
-@maintenance_group.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print the windows as JSON.")
-@click.pass_context
-def maintenance_list(context: click.Context, as_json: bool) -> None:
-    """List windows, the newest first.
-
-    Example: sermon-monitor maintenance list --json
-    """
-    try:
-        found = maintenance.listed(settings_of(context).database_path)
-    except StoreError as error:
-        fail([str(error)])
-    shown.windows(found, as_json=as_json)
-
-
 @main.command("rules")
 @click.option(
     "--conf",
@@ -321,15 +258,20 @@ def _or_fail(work: Any, settings: Settings) -> Any:
 for command in (
     audit_command,
     digest_command,
+    discard_command,
+    maintenance_group,
     evidence_command,
     mark_command,
     note_command,
+    policy_group,
     retry_command,
-    discard_command,
     status_command,
+    approvals_command,
+    approve_command,
+    deny_command,
+    health_monitor,
+    install_units,
+    install_workflow,
+    report_rollback,
 ):
-    main.add_command(command)
-for command in (approvals_command, approve_command, deny_command):
-    main.add_command(command)
-for command in (health_monitor, install_units, install_workflow, report_rollback):
     main.add_command(command)

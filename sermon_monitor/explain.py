@@ -11,8 +11,10 @@ from typing import Any
 
 from receiver import gates
 from receiver.alertmanager import Alert, Webhook
+from receiver.calendar import Calendar
 from receiver.http import Http, open_session
 from receiver.intake import Intake, accept
+from receiver.maintenance import open_recurring
 from receiver.policy import Decision, Policy, load_policy
 from receiver.records import Step
 from receiver.service import build_github, policy_path
@@ -69,7 +71,9 @@ async def replay(settings: Settings, webhook: Webhook) -> list[dict[str, Any]]:
     )
     copy = _copy_of_store(settings)
     try:
-        taken = accept(copy, intake, webhook, datetime.now(UTC))
+        now = datetime.now(UTC)
+        open_recurring(copy, Calendar(policy.maintenance, settings.zone), now)
+        taken = accept(copy, intake, webhook, now)
         async with _lookout(settings, policy) as lookout:
             return [await _told(copy, lookout, alert, decision) for alert, decision in taken]
     finally:

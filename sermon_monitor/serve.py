@@ -21,7 +21,7 @@ from receiver.store.database import StoreError
 from receiver.way_back import LEDGER
 from sermon_monitor import allocator
 from sermon_monitor.settings import Settings
-from target import roles
+from target import roles, versions
 from target.discovery import Discovery
 from target.engine import Engine, EngineError
 from target.settings import split_address
@@ -152,7 +152,10 @@ class Process:
             mine = [one for one in storage if one.id not in apps]
         if mine or role == "app":
             looks = await receiver.looks_healthy(role)
-            await asyncio.to_thread(keeper.step, mine, looks, self._clock.now())
+            ledger = await asyncio.to_thread(keeper.step, mine, looks, self._clock.now())
+            for release in versions.deployments(ledger):
+                if release.until is None and role == "app":
+                    await receiver.deployed(release)
 
     async def _stop_background(self) -> None:
         for task in self._background:

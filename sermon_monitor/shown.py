@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -125,18 +125,34 @@ def incidents(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
             console.print(f"  {_safe(incident['verdict'])}")
 
 
-def windows(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+def windows(
+    found: Sequence[dict[str, Any]],
+    coming: Sequence[dict[str, Any]],
+    zone: tzinfo,
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
-        click.echo(json.dumps({"maintenance": found}, indent=2, default=written))
+        told = {"maintenance": found, "coming": coming}
+        click.echo(json.dumps(told, indent=2, default=written))
         return
     console = _console()
-    if not found:
+    if not found and not coming:
         console.print("no maintenance windows")
+    for window in reversed(coming):
+        console.print(f"[dim]comes[/] {_span(window, zone)} (recurring): {_safe(window['reason'])}")
     for window in found:
         state = "[yellow]open[/]" if window["active"] else "[dim]shut[/]"
+        by = f", by {_safe(window['who'])}" if window["who"] else ""
+        silence = ", Alertmanager silent" if window["silence"] else ""
         console.print(
-            f"{state} {window['starts_at']:%Y-%m-%d %H:%M} to {window['ends_at']:%H:%M} UTC ({window['origin']}): {_safe(window['reason'])}"
+            f"{state} {_span(window, zone)} ({window['origin']}{by}{silence}): {_safe(window['reason'])}"
         )
+
+
+def _span(window: dict[str, Any], zone: tzinfo) -> str:
+    begin, end = window["starts_at"].astimezone(zone), window["ends_at"].astimezone(zone)
+    return f"{begin:%a %Y-%m-%d %H:%M} to {end:%H:%M} {end:%Z}"
 
 
 def status(now: dict[str, Any], *, as_json: bool) -> None:

@@ -19,7 +19,8 @@ from receiver.http import Http, open_session
 from receiver.maintenance import words_of
 from receiver.records import AlertInstance, Incident, Message, Step, Window
 from receiver.settings import ReceiverSettings
-from receiver.store import heartbeats, incidents, messages, steps, windows
+from receiver.store import by_hand as hand
+from receiver.store import heartbeats, incidents, steps, windows
 from receiver.store.database import StoreError
 from receiver.verify import Confirmer
 from receiver.watchdog import FINGERPRINT
@@ -126,7 +127,7 @@ def _read(c: sqlite3.Connection, now: datetime) -> Kept:
     closed = {one.id for one in incidents.incidents(c, 500) if one.state == "resolved"}
     troubled = [
         message
-        for message in messages.troubled(c)
+        for message in hand.troubled(c)
         if message.revision > message.delivered
         or message.incident_id not in closed
         or now - message.due_at < GIVEN_UP_FOR

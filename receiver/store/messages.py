@@ -156,6 +156,11 @@ def add_note(
     return int(made.lastrowid or 0)
 
 
+def discard_message(c: Connection, message_id: int) -> None:
+    """Waiting or given up -> let be, as if it had been told."""
+    c.execute("UPDATE messages SET delivered = revision, error = '' WHERE id = ?", (message_id,))
+
+
 def overtaken(
     c: Connection, message_id: int, incident_id: int | None, reason: str, now: datetime
 ) -> None:
@@ -181,35 +186,6 @@ def message_due(c: Connection) -> Message | None:
 def message(c: Connection, message_id: int) -> Message | None:
     row = c.execute("SELECT * FROM messages WHERE id = ?", (message_id,)).fetchone()
     return rows.to_message(row) if row else None
-
-
-def troubled(c: Connection, incident_id: int | None = None) -> list[Message]:
-    """What waits, and what was given up; of one incident, or of all."""
-    query = (
-        "SELECT * FROM messages WHERE (revision > delivered OR error <> '')"
-        " AND (:incident IS NULL OR incident_id = :incident) ORDER BY id"
-    )
-    return [rows.to_message(row) for row in c.execute(query, {"incident": incident_id})]
-
-
-def retry_message(c: Connection, message_id: int, now: datetime) -> None:
-    """Waiting or given up -> due now, as if it had never been tried; its first post may exist all the same."""
-    c.execute(
-        "UPDATE messages SET delivered = min(delivered, revision - 1), due_at = :now, since = :now"
-        " WHERE id = :id",
-        {"now": now.timestamp(), "id": message_id},
-    )
-
-
-def discard_message(c: Connection, message_id: int) -> None:
-    """Waiting or given up -> let be, as if it had been told."""
-    c.execute("UPDATE messages SET delivered = revision, error = '' WHERE id = ?", (message_id,))
-
-
-def notes(c: Connection, incident_id: int) -> list[Event]:
-    """What people have noted, the newest last."""
-    query = "SELECT * FROM events WHERE incident_id = ? AND kind = 'note' ORDER BY id"
-    return [rows.to_event(row) for row in c.execute(query, (incident_id,))]
 
 
 def hasten(c: Connection, now: datetime) -> None:

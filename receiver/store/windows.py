@@ -63,6 +63,30 @@ def windows(c: Connection, limit: int = 50) -> list[Window]:
     return [_window(row) for row in c.execute(query, (limit,))]
 
 
+def of_deployments(c: Connection, before: datetime) -> list[Window]:
+    """Windows that opened by themselves around deployments and began before a moment, the newest first."""
+    query = (
+        "SELECT * FROM windows WHERE origin = 'deployment' AND who = '' AND starts_at < ?"
+        " ORDER BY starts_at DESC LIMIT 20"
+    )
+    return [_window(row) for row in c.execute(query, (before.timestamp(),))]
+
+
+def shorten_expected(c: Connection, until: datetime, now: datetime) -> None:
+    """Open windows that somebody opened for a deployment to come end with the grace of what has come."""
+    c.execute(
+        "UPDATE windows SET ends_at = :until WHERE origin = 'deployment' AND who <> ''"
+        " AND starts_at <= :now AND ends_at > :until",
+        {"until": until.timestamp(), "now": now.timestamp()},
+    )
+
+
+def mirrored(c: Connection, since: datetime, now: datetime) -> list[Window]:
+    """Windows that Alertmanager is to be silent in: those that have begun and ended after ``since`` or not yet."""
+    query = "SELECT * FROM windows WHERE silence AND starts_at <= ? AND ends_at > ? ORDER BY id"
+    return [_window(row) for row in c.execute(query, (now.timestamp(), since.timestamp()))]
+
+
 def to_tell(c: Connection, now: datetime) -> list[Window]:
     """Windows whose beginning or end has come and has not been told."""
     query = (

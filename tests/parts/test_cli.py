@@ -246,3 +246,44 @@ def test_secrets_are_made_once_and_shown(monitor: Command, tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     refused = monitor("secrets", "init", tmp_path / "file" / "below")
     assert (refused.code, refused.err.count("\n")) == (1, 1)
+
+
+def test_a_table_is_compared_with_expectations(monitor: Command, tmp_path: Path) -> None:
+    shipped = ROOT / "monitoring" / "policy_test.yml"
+    answer = monitor("policy", "test", shipped)
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.endswith(" cases, all as expected\n")
+    table = tmp_path / "policy.yml"
+    policy = (ROOT / "monitoring" / "policy.yml").read_text(encoding="utf-8")
+    table.write_text(policy.replace("[restart minio @0m, person @10m]", "[person @5m]"))
+    answer = monitor("policy", "test", shipped, "--policy", table)
+    assert answer.code == 1
+    assert (
+        "MinIODown\n  steps\n  - expected: [restart minio @0s, person @10m]\n  + is:       [person @5m]\n"
+        in answer.out
+    )
+    told = json.loads(monitor("policy", "test", shipped, "--policy", table, "--json").out)
+    assert [one["what"] for one in told["differences"]] == ["steps"]
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text("tests: [{alert: 7, colour: red}]")
+    answer = monitor("policy", "test", wrong)
+    assert answer.code == 2
+    assert f"{wrong}: tests.0.colour" in answer.err
+    wrong.write_bytes(b"\xff\xfe")
+    assert monitor("policy", "test", wrong).code == 1
+    assert monitor("policy", "test", tmp_path / "none.yml").code == 2
+
+
+def test_status_without_anything(monitor: Command) -> None:
+    monitor.environment["RECEIVER_LISTEN"] = "127.0.0.1:1"
+    answer = monitor("status", "--json")
+    assert answer.code == 1
+    told = json.loads(answer.out)
+    wrong = {part["what"] for part in told["parts"] if part["level"] == "problem"}
+    assert wrong == {"service", "application", "MinIO"}
+    monitor.store(HOSTILE)
+    people = monitor("status")
+    assert people.code == 1
+    assert people.out.startswith("not healthy, Sermon Monitor ")
+    harmless(people)
+    assert not re.search(r"\x1b", people.out)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from sqlite3 import Connection
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from receiver import maintenance
-from receiver.store import windows
+from receiver.calendar import Calendar, Recurring
+from receiver.policy import PlannedStep
+from receiver.records import Window
+from receiver.store import incidents, steps, windows
 from receiver.store.database import connect, migrate
 from sermon_monitor import maintenance as command
+from target.versions import Release
 from tests.parts.cli_kit import Command
 from tests.parts.receiver_kit import alert, body, ended, policy_text, receiver, step
 from tests.standins.discord import Discord
@@ -50,7 +56,7 @@ def opened(c: Connection, begin: int, end: int, reason: str = "updates") -> None
 async def test_nobody_is_called_until_it_is_over(tmp_path: Path, discord: Discord) -> None:
     store = tmp_path / "state" / "receiver.sqlite3"
     async with receiver(tmp_path, CALLS, DISCORD_WEBHOOK_URL=discord.url) as running:
-        command.start(store, 30 * MINUTE, "updates of the *Pi*", "anna (terminal)")
+        command.start(store, command.Wanted(30 * MINUTE, "updates of the *Pi*", "anna (terminal)"))
         await running.post(body(alert()))
         waiting = await running.until(lambda i: step(i, "person").get("words"), "a reason to wait")
         assert step(waiting, "person")["state"] == "pending"
@@ -105,19 +111,121 @@ def test_each_beginning_and_end_is_told_once(c: Connection) -> None:
     assert maintenance.announce(c, "dry", NOW + 40 * MINUTE) == 0
 
 
+GRACE = 2 * MINUTE
+
+
+def past(c: Connection, *spans: tuple[int, int]) -> list[Window]:
+    """Windows of deployments from and to so many minutes after NOW, as the store gives them."""
+    for begin, end in spans:
+        windows.open_window(
+            c, NOW + begin * MINUTE, NOW + end * MINUTE, "deployment of x", "deployment", NOW
+        )
+    return windows.of_deployments(c, NOW)
+
+
 @pytest.mark.parametrize(
-    ("length", "reason", "words"),
+    ("spans", "minutes"),
     [
-        (timedelta(seconds=59), "x", "allowed: from 1m to 1d"),
-        (timedelta(hours=25), "x", "allowed: from 1m to 1d"),
-        (30 * MINUTE, "  ", "a reason is needed"),
-        (MINUTE, "x", ""),
-        (timedelta(hours=24), "x", ""),
+        ((), 2),
+        (((-60, -58),), 2),
+        (((-2, 0),), 2),  # the second in a row
+        (((-5, -3), (-3, -1)), 1),  # the third: three graces after the first at the latest
+        (((-6, -4), (-4, -2)), None),
+        (((-60, -58), (-1, 1)), 2),
     ],
 )
-def test_what_may_be_opened(length: timedelta, reason: str, words: str) -> None:
-    assert maintenance.problem_of(length, reason).startswith(words)
-    assert bool(maintenance.problem_of(length, reason)) == bool(words)
+def test_deployments_in_a_row_do_not_put_the_steps_off_for_ever(
+    c: Connection, spans: tuple[tuple[int, int], ...], minutes: int | None
+) -> None:
+    until = maintenance.grace_until(NOW, GRACE, past(c, *spans))
+    assert until == (NOW + minutes * MINUTE if minutes else None)
+
+
+def test_a_version_that_takes_over_gets_its_grace_once(c: Connection) -> None:
+    def told(at: datetime) -> bool:
+        return maintenance.open_around_deployment(c, "v2 (b2b2b2b)", NOW, GRACE, at)
+
+    assert told(NOW + timedelta(seconds=10))
+    assert not told(NOW + timedelta(seconds=25)), "as each look at the ledger says it again"
+    window = windows.active(c, NOW + MINUTE)
+    assert window is not None
+    assert (window.reason, window.ends_at) == ("deployment of v2 (b2b2b2b)", NOW + GRACE)
+    assert windows.active(c, NOW + GRACE) is None, "a bad one is acted on soon"
+    assert maintenance.announce(c, "dry", NOW + MINUTE) == 1
+    assert maintenance.announce(c, "dry", NOW + GRACE) == 0, "its end is only put on record"
+    assert windows.end_windows(c, NOW + MINUTE) == 1
+    assert not told(NOW + MINUTE), "what a person has ended stays ended"
+    assert not told(NOW + 3 * MINUTE)
+
+
+def test_a_version_seen_too_late_gets_none(c: Connection) -> None:
+    assert not maintenance.open_around_deployment(c, "v2", NOW, GRACE, NOW + GRACE)
+
+
+@pytest.mark.parametrize(("ended", "ours"), [(None, True), (1, True), (-1, False)])
+def test_a_rollback_of_ours_is_no_deployment(c: Connection, ended: int | None, ours: bool) -> None:
+    incident = incidents.open_incident(c, "a", "critical", NOW)
+    steps.add_step(c, incident, PlannedStep("rollback", "app", NOW), "A")
+    (rollback,) = steps.steps(c, incident)
+    steps.claim_step(c, rollback.id, "x", {}, NOW - 5 * MINUTE)
+    if ended is not None:
+        steps.end_step(c, rollback.id, "done", "", NOW + ended * MINUTE)
+    assert maintenance.open_around_deployment(c, "v1", NOW, GRACE, NOW + MINUTE) is not ours
+
+
+def test_a_window_for_a_deployment_to_come_ends_with_its_grace(c: Connection) -> None:
+    begin, end = NOW - 3 * MINUTE, NOW + 7 * MINUTE
+    windows.open_window(c, begin, end, "v2 comes", "deployment", begin, who="ci (terminal)")
+    opened(c, -3, 7, "updates")
+    assert maintenance.open_around_deployment(c, "v2", NOW, GRACE, NOW)
+    left = {w.reason: w.ends_at for w in windows.windows(c)}
+    assert left == {"v2 comes": NOW + GRACE, "deployment of v2": NOW + GRACE, "updates": end}
+
+
+def test_a_recurring_window_is_stored_when_it_comes(c: Connection) -> None:
+    night = {"from": "02:00", "for": "1h", "reason": "night", "silence": True}
+    calendar = Calendar([Recurring.model_validate(night)], ZoneInfo("UTC"))
+    for at in (-1, 0, 1, 59):
+        maintenance.open_recurring(c, calendar, NOW + at * MINUTE)
+    (one,) = windows.windows(c)
+    assert (one.origin, one.starts_at, one.silence) == ("recurring", NOW, True)
+    assert maintenance.announce(c, "dry", NOW) == 1
+    assert windows.end_windows(c, NOW + MINUTE) == 1
+    maintenance.open_recurring(c, calendar, NOW + 2 * MINUTE)
+    assert windows.active(c, NOW + 2 * MINUTE) is None, "ended by hand, it stays ended"
+    maintenance.open_recurring(c, calendar, NOW + timedelta(days=1))
+    assert len(windows.windows(c)) == 2
+
+
+async def test_a_recurring_window_holds_the_steps(tmp_path: Path, discord: Discord) -> None:
+    begin = datetime.now(UTC) - MINUTE
+    weekly = f'maintenance: [{{from: "{begin:%H:%M}", for: 1h, reason: every week}}]\n'
+    async with receiver(tmp_path, CALLS + weekly, DISCORD_WEBHOOK_URL=discord.url) as running:
+        await running.post(body(alert()))
+        found = await running.until(lambda i: step(i, "person").get("words"), "a reason to wait")
+        assert "every week" in step(found, "person")["words"]
+        told = json.loads((await running.get("/api/maintenance"))[1])
+        assert [w["origin"] for w in told["maintenance"]] == ["recurring"]
+        assert len(told["coming"]) == 7
+        command.stop(tmp_path / "state" / "receiver.sqlite3", "anna (terminal)")
+        await running.until(ended("person", "done"), "the call after the window's end")
+
+
+async def test_a_deployment_is_given_its_grace_then_acted_on(
+    tmp_path: Path, discord: Discord
+) -> None:
+    policy = CALLS.replace("  recheck:", "  deployment_grace: 3s\n  recheck:")
+    async with receiver(tmp_path, policy, DISCORD_WEBHOOK_URL=discord.url) as running:
+        since = datetime.now(UTC)
+        release = Release("app", "a:v2", "sha256:2", "", "v2", "", "", since)
+        await running.receiver.deployed(release)
+        await running.receiver.deployed(release)
+        await running.post(body(alert()))
+        found = await running.until(lambda i: step(i, "person").get("words"), "a reason to wait")
+        assert "deployment of v2" in step(found, "person")["words"]
+        await running.until(ended("person", "done"), "the call after the grace")
+        assert datetime.now(UTC) >= since + timedelta(seconds=3)
+        assert titles(discord).count("A deployment") == 1
 
 
 def test_the_commands(tmp_path: Path) -> None:
@@ -129,6 +237,9 @@ def test_the_commands(tmp_path: Path) -> None:
         ("soon", "--reason", "x"),
         ("30m",),
         ("30m", "--reason", " "),
+        ("--reason", "how long"),
+        ("2h", "--deployment", "--reason", "x"),
+        ("30m", "--silence", "--reason", "no Alertmanager"),
     ):
         answer = monitor("maintenance", "start", *wrong)
         assert answer.code == 2, answer
@@ -139,6 +250,22 @@ def test_the_commands(tmp_path: Path) -> None:
     assert "\x1b[31m" not in listed
     (window,) = json.loads(monitor("maintenance", "list", "--json").out)["maintenance"]
     assert window["active"]
+    assert window["who"].endswith(" (terminal)")
     assert monitor("maintenance", "stop").out.startswith("maintenance is over")
     (window,) = json.loads(monitor("maintenance", "list", "--json").out)["maintenance"]
     assert not window["active"]
+    assert monitor("maintenance", "start", "--deployment", "--reason", "v2").code == 0
+    monitor.environment["TIMEZONE"] = "Europe/Berlin"
+    table = tmp_path / "policy.yml"
+    table.write_text(
+        CALLS + 'maintenance: [{days: [tue], from: "02:00", for: 1h, reason: every week}]\n'
+    )
+    monitor.environment["POLICY_FILE"] = str(table)
+    told = json.loads(monitor("maintenance", "list", "--json").out)
+    assert [w["origin"] for w in told["maintenance"]] == ["deployment", "person"]
+    assert [w["reason"] for w in told["coming"]] == ["every week"]
+    assert re.search(
+        r"comes Tue .* 02:00 to 03:00 CES?T \(recurring\)", monitor("maintenance", "list").out
+    )
+    monitor.environment["TIMEZONE"] = "Nowhere/Land"
+    assert "TIMEZONE" in monitor("maintenance", "list").err
