@@ -64,10 +64,13 @@ class AccessLines:
         )
         self._clock_of = itemgetter(slice(at - len(layout.before), at + _STATUS_FROM))
         self._clock = re.compile(re.escape(layout.before) + _CLOCK)
-        self._number_of = itemgetter(slice(at + _NUMBER_FROM, at + _UNIT_FROM))
-        self._seconds_of = itemgetter(slice(at + _NUMBER_FROM, at + _UNIT_FROM + 1))
+        self._number_from = at + _NUMBER_FROM
+        self.number_of = itemgetter(slice(self._number_from, at + _UNIT_FROM))
+        """What a line gives its hold."""
         self._known: dict[Key, Hold] = {}
         self._groups: dict[_Group, list[bytes]] = {}
+        self._samples: dict[_Group, bytes] = {}
+        """A line of each group: with another number it is any other, as far as it is counted."""
 
     def recognise(self, lines: Sequence[bytes]) -> list[Hold | None]:
         """For each line where it would be held; None for those that are not known. Counts nothing."""
@@ -79,14 +82,14 @@ class AccessLines:
         return [hold if one else None for hold, one in zip(holds, sound, strict=True)]
 
     def learn(self, line: bytes) -> bool:
-        """Whether the line is of the usual form: then it is held, and its key remembered."""
+        """Whether the line is of the usual form: then its number is held, and its key remembered."""
         if line[self._status.start :][:3] != b" | ":
             return False
         found = self._read(line)
         if found is None:
             return False
-        hold = self._groups.setdefault(found, []).append
-        hold(line)
+        hold = self._hold(found, line)
+        hold(self.number_of(line))
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
         self._known[self._key_of(line)] = hold
@@ -94,15 +97,24 @@ class AccessLines:
 
     def settle(self) -> None:
         """Read the numbers that wait: after this the traffic contains every line that was held."""
-        for (route, status, form), held in self._groups.items():
-            if held:
-                number_of = self._seconds_of if form == b"s" else self._number_of
-                values = _values(list(map(number_of, held)), form)
+        for group, numbers in self._groups.items():
+            if numbers:
+                route, status, form = group
+                values = _values(numbers, form)
                 if values is None:
-                    self._one_by_one(held)
+                    self._one_by_one(numbers, self._samples[group])
                 else:
                     self._traffic.add_requests(route, status, values, _UNITS[form])
-                held.clear()
+                numbers.clear()
+
+    def _hold(self, group: _Group, line: bytes) -> Hold:
+        append = self._groups.setdefault(group, []).append
+        self._samples.setdefault(group, line)
+        if group[2] != b"s":
+            return append
+        unit_at = self._layout.body_at + _UNIT_FROM
+        last_digit = line[unit_at : unit_at + 1]
+        return lambda number: append(number + last_digit)
 
     def _read(self, line: bytes) -> _Group | None:
         """The route, status and unit of a line of the usual form: there are as many as routes, codes and units."""
@@ -122,15 +134,16 @@ class AccessLines:
         ):
             return None
         form = request[1] if request[1] in _UNITS else b"s"
-        number = (self._seconds_of if form == b"s" else self._number_of)(line)
-        if not _NUMBER.fullmatch(number):
+        if not _NUMBER.fullmatch(line, self._number_from, unit_at + (form == b"s")):
             return None
         route = route_of(request[2][:32].decode(), request[3].decode(errors="replace"))
         return route, int(status[1]), form
 
-    def _one_by_one(self, lines: Sequence[bytes]) -> None:
-        """Among these a number is not plain."""
-        for line in lines:
+    def _one_by_one(self, numbers: Sequence[bytes], sample: bytes) -> None:
+        """Among these one is not plain."""
+        before, at = sample[: self._number_from], self._number_from
+        for number in numbers:
+            line = before + number + sample[at + len(number) :]
             self._traffic.add("", parse_line(self._layout.body(line)))
 
 

@@ -13,8 +13,8 @@ from exporter.log_texts import TextLines
 from exporter.traffic import Traffic
 from target.access_log import Text
 
-MOST_HELD = 8192
-"""Lines whose numbers wait to be read together."""
+MOST_HELD = 16_384
+"""Numbers that wait to be read together."""
 
 
 class BlockCounter:
@@ -41,7 +41,8 @@ class BlockCounter:
         Each of the lines is a whole one.
         """
         holds = recognised.holds
-        deque(map(call, filter(None, holds), compress(lines, holds)), maxlen=0)
+        numbers = map(self._access.number_of, compress(lines, holds))
+        deque(map(call, filter(None, holds), numbers), maxlen=0)
         self._texts.count(holds)
         learn = self._access.learn
         unknown = [lines[place] for place in recognised.unknown if not learn(lines[place])]

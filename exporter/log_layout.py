@@ -19,7 +19,7 @@ from target.access_log import STDOUT
 STAMP_BYTES = len("2026-01-02T15:04:05.000000000Z ")
 
 Hold = Callable[[bytes], None]
-"""Keeps a line until it is counted with others."""
+"""Keeps what of a line is its own, its number, until it is counted with others."""
 Key = tuple[bytes, ...]
 
 
