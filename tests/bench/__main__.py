@@ -13,7 +13,18 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
-from tests.bench import containers, engine_stats, host, idle, log_lines, memory, report, webhooks
+from tests.bench import (
+    acting,
+    containers,
+    engine_stats,
+    host,
+    idle,
+    log_lines,
+    memory,
+    report,
+    slow_disk,
+    webhooks,
+)
 from tests.bench.fleet import fleet
 from tests.bench.report import Figure, Tell
 from tests.bench.scrape import Scrapes
@@ -90,6 +101,27 @@ def _webhooks(rounds: int, tell: Tell) -> list[Figure]:
     return found
 
 
+def _acting(rounds: int, tell: Tell) -> list[Figure]:
+    tell("webhooks where an fsync takes 10 ms")
+    slow = report.paired(
+        "webhooks of 1 alert, an fsync takes 10 ms",
+        "requests a second",
+        *slow_disk.measure(rounds),
+        "the same handler, a commit each",
+    )
+    tell("from a webhook to its card on the wire, with an empty store and with 10,000 incidents")
+    empty, full, floor = (_times(1e3, figures) for figures in acting.measure(rounds))
+    return [
+        slow,
+        report.paired(
+            "webhook to card on the wire", "ms", empty, floor, "a commit and a round trip", 5
+        ),
+        report.paired(
+            "webhook to card, 10,000 incidents stored", "ms", full, empty, "an empty store", 1.5
+        ),
+    ]
+
+
 def _times(factor: float, figures: Sequence[float]) -> list[float]:
     return [figure * factor for figure in figures]
 
@@ -100,6 +132,7 @@ ALONE: dict[str, Alone] = {
     "host": _host,
     "log": _log,
     "webhooks": _webhooks,
+    "acting": _acting,
 }
 """Sections on a part of ours."""
 
