@@ -106,9 +106,9 @@ def _start(container: Container) -> str:
 
 
 def _restarted(container: Container, detail: Mapping[str, Any]) -> bool:
-    """It runs, and not since the same moment as before; one that was not there before is new."""
+    """It was last started at another moment than before, whatever became of it then; one that was not there is new."""
     before: Mapping[str, str] = detail.get("before", {})
-    return container.running and before.get(container.id) != _start(container)
+    return before.get(container.id) != _start(container)
 
 
 def _done(containers: list[Container]) -> Progress:

@@ -100,6 +100,18 @@ async def test_one_that_never_reached_the_engine_is_made_after_all(engine: Deplo
     assert engine.restarts[APP] == 1
 
 
+async def test_one_that_was_made_is_not_made_again_because_the_container_ended_anew(
+    engine: Deployment,
+) -> None:
+    first, second = restart(engine), restart(engine)
+    step = await claimed(first)
+    await first.advance(step, NOBODY, NOW)
+    engine.stop(APP)
+    settling = after(step, await second.advance(step, NOBODY, NOW))
+    assert (await second.advance(settling, NOBODY, NOW + SETTLE)).state == "done"
+    assert engine.restarts[APP] == 1
+
+
 async def test_a_lost_answer_is_looked_up(engine: Deployment) -> None:
     action = restart(engine)
     engine.lost_answers = 1
