@@ -255,11 +255,13 @@ def test_a_table_is_compared_with_expectations(monitor: Command, tmp_path: Path)
     assert answer.out.endswith(" cases, all as expected\n")
     table = tmp_path / "policy.yml"
     policy = (ROOT / "monitoring" / "policy.yml").read_text(encoding="utf-8")
-    table.write_text(policy.replace("[restart minio @0m, person @10m]", "[person @5m]"))
+    table.write_text(
+        policy.replace("[restart minio @0m, rollback minio @5m, person @10m]", "[person @5m]")
+    )
     answer = monitor("policy", "test", shipped, "--policy", table)
     assert answer.code == 1
     assert (
-        "MinIODown\n  steps\n  - expected: [restart minio @0s, person @10m]\n  + is:       [person @5m]\n"
+        "MinIODown\n  steps\n  - expected: [restart minio @0s, rollback minio @5m, person @10m]\n  + is:       [person @5m]\n"
         in answer.out
     )
     told = json.loads(monitor("policy", "test", shipped, "--policy", table, "--json").out)
