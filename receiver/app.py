@@ -21,7 +21,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import SecretStr, ValidationError
 
 from receiver import audit, board
-from receiver.alertmanager import Alert, BodyError, parse_webhook
+from receiver.alertmanager import Alert, BodyError, Webhook, parse_webhook
 from receiver.approvals import CHOICES, Wish, decide
 from receiver.calendar import Calendar, occurrences
 from receiver.clock import Clock
@@ -52,6 +52,7 @@ class App:
         database: Database,
         metrics: Metrics,
         clock: Clock,
+        arrived: Callable[[Webhook], None],
         wake: Callable[[], None],
         unready: Callable[[], str],
     ) -> None:
@@ -60,6 +61,7 @@ class App:
         self._database = database
         self._metrics = metrics
         self._clock = clock
+        self._arrived = arrived
         self._wake = wake
         self._unready = unready
         self._pages = jinja2.Environment(
@@ -113,7 +115,7 @@ class App:
             log.error("the store cannot take a webhook", problem=str(error))
             return "unavailable", _problem(503, "the store cannot take it now")
         self._note(taken)
-        self._wake()
+        self._arrived(webhook)
         return "accepted", web.json_response({"status": "committed", "alerts": len(taken)})
 
     def _note(self, taken: Sequence[tuple[Alert, Decision]]) -> None:

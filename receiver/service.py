@@ -23,6 +23,7 @@ from receiver.actions.local_rollback import LocalRollback
 from receiver.actions.person import Person
 from receiver.actions.restart import Restart
 from receiver.actions.rollback import Rollback
+from receiver.alertmanager import Webhook
 from receiver.app import App
 from receiver.approval_page import ApprovalPage
 from receiver.clock import Clock, SteadyClock
@@ -169,7 +170,14 @@ class Receiver:
         self._look_ahead(self.lookout.router)
         arrived = self._stand_guard(http, intake, metrics)
         app = App(
-            self.settings, intake, self._database, metrics, self._clock, arrived, self.unready
+            self.settings,
+            intake,
+            self._database,
+            metrics,
+            self._clock,
+            arrived,
+            self._wake,
+            self.unready,
         )
         page = ApprovalPage(self._database, links, self.lookout, metrics, self._clock, self._wake)
         application = app.application()
@@ -184,7 +192,9 @@ class Receiver:
         self._registry.register(self._ready)
         self._sentries.append(asyncio.create_task(self._ready.run(), name="readiness"))
 
-    def _stand_guard(self, http: Http, intake: Intake, metrics: Metrics) -> Callable[[], None]:
+    def _stand_guard(
+        self, http: Http, intake: Intake, metrics: Metrics
+    ) -> Callable[[Webhook], None]:
         """Begin to watch over the way from Alertmanager to here; what to call when a webhook was accepted."""
         heartbeat = Heartbeat(
             self.settings.heartbeat_url, http, self._database, metrics, self._clock, self.unready
@@ -205,6 +215,7 @@ class Receiver:
         digest = DigestKeeper(
             self._database, self.settings, self._clock, http, intake.notifier, self._wake
         )
+        self.lookout.doubt = reconciler.ask
         reconciler.ask("the start")
         mirror = Mirror(
             self._database,
@@ -223,8 +234,10 @@ class Receiver:
             asyncio.create_task(digest.run(), name="digest"),
         ]
 
-        def arrived() -> None:
+        def arrived(webhook: Webhook) -> None:
             watchdog.heard()
+            if webhook.truncated_alerts:
+                reconciler.ask("Alertmanager left alerts out of its message")
             self._wake()
 
         return arrived

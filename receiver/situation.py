@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from sqlite3 import Connection
@@ -102,6 +102,8 @@ class Lookout:
         self.router = Router(settings, policy.local_fallback, confirmer.engine, github)
         self._http = http
         self.calendar = Calendar(policy.maintenance, settings.zone)
+        self.doubt: Callable[[str], None] = lambda _why: None
+        """Called with a reason when our record and Alertmanager disagree."""
 
     async def judge(
         self, step: Step, history: History, now: datetime
@@ -279,9 +281,12 @@ class Lookout:
         if url is None or not firing:
             return None
         try:
-            return await still_active(self._http, url, firing)
+            active = await still_active(self._http, url, firing)
         except DeliveryError:
             return None  # the gate says in words that Alertmanager could not be asked
+        if not active:
+            self.doubt("Alertmanager no longer has what fires here")
+        return active
 
     def _budget(self, history: History) -> gates.Budget:
         return gates.Budget(

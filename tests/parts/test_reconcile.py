@@ -30,6 +30,8 @@ class Alertmanager:
         self.up_since = datetime.now(UTC) - timedelta(hours=1)
         self.config = CONFIG
         self.groups: object = [FEEDS]
+        self.alerts: list[dict[str, str]] | None = None
+        """What is asked for before a step; None: it cannot be asked."""
         self.raw: bytes | None = None
         self.status = 200
         self.asked = 0
@@ -46,12 +48,16 @@ class Alertmanager:
             await self.before_answer()
         return web.Response(body=answer, status=self.status, content_type="application/json")
 
+    async def tell_alerts(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.alerts, status=503 if self.alerts is None else 200)
+
 
 @asynccontextmanager
 async def alertmanager() -> AsyncIterator[Alertmanager]:
     there, served = Alertmanager(), web.Application()
     served.router.add_get("/api/v2/status", there.tell_status)
     served.router.add_get("/api/v2/alerts/groups", there.tell_groups)
+    served.router.add_get("/api/v2/alerts", there.tell_alerts)
     async with TestServer(served) as server:
         there.url = str(server.make_url("")).rstrip("/")
         yield there
@@ -215,6 +221,35 @@ async def test_what_the_store_refused_is_asked_for(tmp_path: Path) -> None:
         await database.run(lambda c: c.execute("PRAGMA max_page_count = 1000000").fetchone())
         await compared(running, "done", 2)
         assert await firing(running) == {A}
+
+
+async def test_what_a_step_finds_gone_is_asked_for(tmp_path: Path) -> None:
+    """A webhook that comes after the end of its alert: Alertmanager is asked before the step, and then of all."""
+    async with (
+        alertmanager() as there,
+        receiver(tmp_path, ALERTMANAGER_URL=there.url) as running,
+    ):
+        await compared(running, "done")
+        there.alerts = [{"fingerprint": B}]
+        there.groups = [FEEDS, group(listed("New", B))]
+        await running.post(body(alert(fingerprint=A)))
+        async with asyncio.timeout(WITHIN):
+            while await firing(running) != {B}:  # noqa: ASYNC110 - it lies behind HTTP
+                await asyncio.sleep(0.02)
+
+
+async def test_what_was_left_out_of_a_message_is_asked_for(tmp_path: Path) -> None:
+    async with (
+        alertmanager() as there,
+        receiver(tmp_path, ALERTMANAGER_URL=there.url) as running,
+    ):
+        await compared(running, "done")
+        there.groups = [FEEDS, group(listed("First", A), listed("LeftOut", B))]
+        await running.post(body(alert("First", fingerprint=A)))
+        assert await firing(running) == {A}
+        await running.post(body(alert("First", fingerprint=A), truncatedAlerts=1))
+        await compared(running, "done", 2)
+        assert await firing(running) == {A, B}
 
 
 async def test_it_waits_for_an_alertmanager_that_is_not_there_yet(tmp_path: Path) -> None:

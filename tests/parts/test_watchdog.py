@@ -16,6 +16,7 @@ from receiver.settings import ReceiverSettings
 from receiver.store import heartbeats, incidents, messages
 from receiver.store.database import Database
 from receiver.watchdog import FINGERPRINT, Watchdog
+from tests.parts.approval_kit import scene
 from tests.parts.intake_kit import INTAKE, FakeClock
 from tests.parts.receiver_kit import WITHIN, Running, alert, application, body, receiver
 from tests.parts.watchdog_kit import beat, watchdog
@@ -288,3 +289,23 @@ async def test_an_end_just_before_the_watchdog_stops_is_not_believed(tmp_path: P
         kinds = [e["kind"] for e in found["events"]]
         assert "resolved" not in kinds
         assert kinds.count("not over yet") == 1
+
+
+async def test_only_an_accepted_webhook_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a person's word, nor a refused body, nor our own work shows that Alertmanager can reach us."""
+    heard: list[str] = []
+    monkeypatch.setattr(Watchdog, "heard", lambda _self: heard.append("webhook"))
+    async with scene(tmp_path, BOARD_TOKEN="b" * 32) as it:
+        await it.asked()
+        assert heard == ["webhook"]
+        headers = {"Authorization": "Bearer " + "b" * 32}
+        decision = {"decision": "deny", "by": "Anna"}
+        url = it.running.url + "/api/approvals/1"
+        async with it.running.session.post(url, json=decision, headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+        assert (await it.running.post(b"{}"))[0] == 400
+        assert heard == ["webhook"]
+        await it.running.post(watchdog())
+        assert heard == ["webhook"] * 2
