@@ -15,7 +15,7 @@ from receiver.calendar import Calendar
 from receiver.http import Http, open_session
 from receiver.intake import Intake, accept
 from receiver.maintenance import open_recurring
-from receiver.policy import Decision, Policy, load_policy
+from receiver.policy import Decision, Policy, asked, load_policy
 from receiver.records import Step
 from receiver.service import build_github, policy_path
 from receiver.situation import Lookout, read_history
@@ -103,23 +103,24 @@ async def _told(
     copy: sqlite3.Connection, lookout: Lookout, alert: Alert, decision: Decision
 ) -> dict[str, Any]:
     incident = incidents.open_of(copy, alert.service)
-    mine = (
-        [
-            s
-            for s in steps.steps(copy, incident.id)
-            if s.alert == alert.name and s.state == "pending"
-        ]
-        if incident
-        else []
-    )
+    row = lookout.policy.row(alert.labels, alert.severity)
+    wanted = asked(row, alert.labels, lookout.settings.minio_service)
+    every = steps.steps(copy, incident.id) if incident and alert.status == "firing" else []
+    newest = {(s.action, s.target): s for s in every if (s.action, s.target) in wanted}.values()
+    beats = decision.kind == "heartbeat"
     return {
         "alert": alert.name,
         "status": alert.status,
         "labels": alert.labels,
         "decision": decision.kind,
         "reason": decision.reason,
-        "row": decision.row.model_dump(mode="json") if decision.row else None,
-        "steps": [await _judged(copy, lookout, step) for step in mine],
+        "row": None if beats else row.model_dump(mode="json"),
+        "steps": [await _judged(copy, lookout, s) for s in newest if s.state == "pending"],
+        "begun": [
+            {"action": s.action, "target": s.target, "state": s.state, "words": s.words}
+            for s in newest
+            if s.state != "pending" and not beats
+        ],
     }
 
 

@@ -74,7 +74,11 @@ def explanation(told: dict[str, Any], *, as_json: bool) -> None:
         console.print(
             f"  severity {row['severity']}, category {row['category']}, Discord {row['discord']}{mention}, confirmed by {row['confirm']}"
         )
-    if not told["steps"]:
+    for step in told["begun"]:
+        target = f" {step['target']}" if step["action"] == "restart" else ""
+        words = f": {_safe(step['words'])}" if step["words"] else ""
+        console.print(f"  [bold]{step['action']}{target}[/] is {step['state']} already{words}")
+    if not told["steps"] and not told["begun"]:
         console.print("  no steps")
     for step in told["steps"]:
         name = " ".join(
