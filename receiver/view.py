@@ -8,7 +8,7 @@ from receiver.approval_words import title
 from receiver.card import AlertLine, ApprovalLine, IncidentView, NoteLine, StepLine
 from receiver.graphs import graph_url
 from receiver.links import Links
-from receiver.records import AlertInstance, Step
+from receiver.records import SEVERITIES, AlertInstance, Severity, Step
 from receiver.settings import ReceiverSettings
 from receiver.situation import History
 
@@ -24,7 +24,7 @@ def view_of(
         id=incident.id,
         service=incident.service,
         state=incident.state,
-        severity=incident.severity,
+        severity=severity_now(history),
         opened_at=incident.opened_at,
         resolved_at=incident.resolved_at,
         reopened=incident.reopened,
@@ -57,13 +57,23 @@ def _attachments(history: History) -> tuple[tuple[str, str], ...]:
     return tuple(known) if len(known) == len(found) else ()
 
 
+def severity_now(history: History) -> Severity:
+    """How bad it is: what still fires after an emergency is no emergency; what is over was as bad as it ever was."""
+    incident = history.incident
+    firing = [alert.severity for alert in history.alerts if alert.firing]
+    if incident.state == "resolved" or incident.ladder_at is not None or not firing:
+        return incident.severity
+    return max(firing, key=SEVERITIES.index)
+
+
 def person_called(history: History) -> bool:
-    """Since the ladder began: an incident that came back starts its ladder anew."""
-    began = history.incident.ladder_at
-    return any(
-        s.action == "person" and s.state == "done" and (not began or (s.ended_at or began) >= began)
-        for s in history.steps
-    )
+    """For what goes on now: an incident that came back starts its ladder anew, and a lingering warning has none."""
+    incident, began = history.incident, history.incident.ladder_at
+    called = [s for s in history.steps if s.action == "person" and s.state == "done"]
+    if began is not None:
+        return any((s.ended_at or began) >= began for s in called)
+    firing = {alert.name for alert in history.alerts if alert.firing}
+    return any(incident.state == "resolved" or not s.alert or s.alert in firing for s in called)
 
 
 def _latest(alerts: Sequence[AlertInstance]) -> list[AlertInstance]:
