@@ -42,7 +42,7 @@ class AlertLine:
 class StepLine:
     """One step, done or to come.
 
-    ``action``: restart, rollback, person, cleanup, investigate; ``state``: pending, running, done,
+    ``action``: restart, rollback, person, cleanup, emergency_stop, investigate; ``state``: pending, running, done,
     failed, refused, dropped; ``words``: its outcome or reason.
     """
 

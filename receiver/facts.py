@@ -43,6 +43,7 @@ class Switches:
     rollback_on_performance_degradation: bool
     rollback_on_resource_exhaustion: bool
     dry_run: bool
+    emergency_stop_on_critical: bool = True
 
 
 @dataclass(frozen=True)

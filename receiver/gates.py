@@ -70,6 +70,8 @@ _SWITCH_OF: dict[Category, str] = {
 
 def switched_on(facts: Facts) -> Verdict:
     name = "switched on"
+    if facts.action == "emergency_stop" and not facts.switches.emergency_stop_on_critical:
+        return Verdict(name, "refuse", "EMERGENCY_STOP_ON_CRITICAL is false")
     if facts.action != "rollback":
         return Verdict(name, "pass", "no switch governs this step")
     needed = ["auto_rollback_enabled"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from receiver.clock import Clock
 
 WEBHOOK_OUTCOMES = ("accepted", "unauthorized", "too_large", "wrong_type", "invalid", "unavailable")
-ACTIONS = ("restart", "rollback", "cleanup", "person", "investigate")
+ACTIONS = ("restart", "rollback", "cleanup", "emergency_stop", "person", "investigate")
 APPROVAL_OUTCOMES = ("shown", "granted", "denied", "refused")
 HEARTBEAT_OUTCOMES = ("sent", "failed", "withheld")
 RECONCILIATION_OUTCOMES = ("done", "early", "unreachable", "invalid", "unavailable")

@@ -24,6 +24,7 @@ _SWITCHES = Switches(
     rollback_on_performance_degradation=True,
     rollback_on_resource_exhaustion=True,
     dry_run=False,
+    emergency_stop_on_critical=True,
 )
 _BUDGET = Budget(
     cooldown=timedelta(minutes=30),

@@ -27,6 +27,18 @@ def restart(action: str, containers: Sequence[Container]) -> Ask:
     return Ask(action, " ".join(one.id for one in containers), names, blast, why="")
 
 
+def stop(containers: Sequence[Container]) -> Ask:
+    """The subject is what runs: where something else runs, that is another question."""
+    names = _names(containers)
+    blast = (
+        f"Stops {names}: nobody can use the application until somebody starts it again on the host"
+        " (sermon-recovery emergency-restart). Uploads under way break off. MinIO goes on, all data"
+        " stay, and so does everything else on the machine."
+    )
+    why = "the rollback has failed, and it is still critical"
+    return Ask("emergency_stop", " ".join(sorted(one.id for one in containers)), names, blast, why)
+
+
 def old_versions(found: Sequence[Reclaimable]) -> Ask:
     """The subject is the images' ids: no other image is ever deleted by this approval."""
     names = [one.names[0] for one in found]

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from receiver.actions import Action
 from receiver.actions.cleanup import CleanUp
+from receiver.actions.emergency_stop import EmergencyStop
 from receiver.actions.investigate import Investigate
 from receiver.actions.local_rollback import LocalRollback
 from receiver.actions.person import Person
@@ -89,6 +90,7 @@ def build_actions(
     made: tuple[Action, ...] = (
         Restart(settings, engine),
         CleanUp(settings, engine),
+        EmergencyStop(engine, policy.timing),
         Rollback(github, lookout, policy.timing, LocalRollback(settings, engine, policy.timing)),
         Person(settings.contacts),
         Investigate(settings, engine),

@@ -153,6 +153,7 @@ class ReceiverSettings(DeploymentSettings, HostSettings, Thresholds):
     rollback_on_health_failure: bool = True
     rollback_on_performance_degradation: bool = True
     rollback_on_resource_exhaustion: bool = True
+    emergency_stop_on_critical: bool = True
     dry_run: bool = False
     flap_window: Duration = parse_duration("10m")
     cooldown: Duration = parse_duration("30m")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
-from receiver import gates, questions
+from receiver import emergency, gates, questions
 from receiver.approvals import latest
 from receiver.calendar import Calendar
 from receiver.causes import Causes
@@ -60,6 +60,8 @@ class History:
     """Of the incident, the oldest first."""
     evidence: Sequence[EvidenceFile] = ()
     """Of the incident, the oldest first."""
+    stops: Sequence[Step] = ()
+    """Emergency stops of late, of any incident."""
 
 
 def read_history(c: Connection, incident_id: int, now: datetime) -> History | None:
@@ -78,6 +80,7 @@ def read_history(c: Connection, incident_id: int, now: datetime) -> History | No
         notes=hand.notes(c, incident_id),
         approvals=approvals.of_incident(c, incident_id),
         evidence=evidence.of_incident(c, incident_id),
+        stops=steps.started(c, emergency.ACTION, now - emergency.REMEMBERED),
     )
 
 
@@ -160,9 +163,9 @@ class Lookout:
         asking: Sequence[AlertInstance],
     ) -> gates.Facts:
         about = [alert for alert in asking if self._row(alert) is row]
-        asks = asked(row, about[0].labels, self.settings.minio_service)[
-            step.action, step.target
-        ].ask
+        table = asked(row, about[0].labels, self.settings.minio_service)
+        planned = table.get((step.action, step.target))
+        asks = planned is None or planned.ask  # an emergency stop is in no row, and always asked
         rolls = step.action == "rollback"
         destination = common.destination
         if step.action == "cleanup" and not destination:
@@ -170,7 +173,9 @@ class Lookout:
         return replace(
             common,
             destination=destination,
-            ask=replace(question, why=f"{row.alert} fires", rings=row.mention) if asks else None,
+            ask=replace(question, why=question.why or f"{row.alert} fires", rings=row.mention)
+            if asks
+            else None,
             alert=row.alert,
             category=row.category,
             confirm=row.confirm,
@@ -206,15 +211,18 @@ class Lookout:
                 rollback_on_performance_degradation=self.settings.rollback_on_performance_degradation,
                 rollback_on_resource_exhaustion=self.settings.rollback_on_resource_exhaustion,
                 dry_run=self.settings.dry_run,
+                emergency_stop_on_critical=self.settings.emergency_stop_on_critical,
             ),
             confirmation=gates.Confirmation(None, ""),
             budget=self._budget(history),
-            in_flight=_in_flight(step, history.running),
+            in_flight=_in_flight(step, history.running)
+            or emergency.in_force(step, history.stops, containers or (), self.settings),
             incurable="",
             target=target,
             destination=self._destination(step, containers, engine_words),
             maintenance=words_of(history.window),
-            destination_may_return=step.action in ("restart", "cleanup") and containers is None,
+            destination_may_return=step.action == emergency.ACTION
+            or (step.action in ("restart", "cleanup") and containers is None),
             approval=latest(history.approvals, step),
         )
         return facts, question
@@ -229,6 +237,8 @@ class Lookout:
             except EngineError:
                 old = ()  # the gate "destination" says it
             return questions.old_versions(old)
+        if step.action == emergency.ACTION:
+            return questions.stop(emergency.live(containers, self.settings))
         return questions.restart(step.action, containers_of(containers, step.target, self.settings))
 
     def asking(self, alerts: Sequence[AlertInstance]) -> list[AlertInstance]:
@@ -252,6 +262,8 @@ class Lookout:
         firing = [alert for alert in alerts if alert.firing]
         if step.action == "person":
             return self.asking(alerts)
+        if step.action == emergency.ACTION:
+            return [alert for alert in self.asking(alerts) if alert.severity == "critical"]
         wanted, minio = (step.action, step.target), self.settings.minio_service
         return [a for a in firing if wanted in asked(self._row(a), a.labels, minio)]
 
@@ -304,8 +316,10 @@ class Lookout:
     def _destination(
         self, step: Step, containers: Sequence[Container] | None, engine_words: str
     ) -> str:
-        if step.action == "cleanup":
+        if step.action in ("cleanup", emergency.ACTION) and containers is None:
             return engine_words
+        if step.action == emergency.ACTION and not emergency.live(containers or (), self.settings):
+            return "nothing of the application runs"
         if step.action == "restart":
             if containers is None:
                 return engine_words

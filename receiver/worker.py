@@ -13,7 +13,7 @@ from sqlite3 import Connection
 
 import structlog
 
-from receiver import approvals, gates, pacing
+from receiver import aftermath, approvals, gates
 from receiver.actions import Action, Progress
 from receiver.approval_words import waiting_words
 from receiver.clock import Clock
@@ -292,7 +292,7 @@ class Worker:
                 if progress.detail:
                     steps.move_step(c, step.id, step.phase, progress.words, now, progress.detail)
                 steps.end_step(c, step.id, progress.state, progress.words, now)
-                pacing.keep_apart(c, step, self._lookout.policy, self._lookout.settings)
+                aftermath.after(c, step, self._lookout.policy, self._lookout.settings, now)
             if progress.verdict:
                 incidents.set_verdict(c, step.incident_id, progress.verdict)
             if progress.evidence:

@@ -41,12 +41,7 @@ def _place(address: str) -> tuple[str, int]:
 
 
 CONFIG = "SERMON_MONITOR_CONFIG"
-RESERVED = frozenset(
-    {
-        "EMERGENCY_STOP_ON_CRITICAL",  # in the guide's health-monitor.conf, which works unchanged
-        "GITHUB_WEBHOOK_SECRET",
-    }
-)
+RESERVED = frozenset({"GITHUB_WEBHOOK_SECRET"})
 """Names that this release takes and does nothing with; ``check`` and the start say so."""
 
 

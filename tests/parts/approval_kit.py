@@ -24,6 +24,8 @@ ROWS = """
      steps: [cleanup @0m, ask cleanup images @0m]}
   - {alert: Urgent, category: health, severity: critical, discord: now, mention: true, confirm: probe,
      steps: [ask restart app @0m]}
+  - {alert: Gone, category: health, severity: critical, discord: now, mention: true, confirm: probe,
+     steps: [person @30m]}
 """
 SLOW = alert("Slow", labels={"alertname": "Slow", "severity": "warning", "service": "app"})
 

@@ -151,7 +151,8 @@ ALERTS = st.builds(
 )
 STEPS = st.builds(
     StepLine,
-    st.sampled_from(["restart", "rollback", "person", "cleanup", "investigate"]) | HOSTILE,
+    st.sampled_from(["restart", "rollback", "person", "cleanup", "emergency_stop", "investigate"])
+    | HOSTILE,
     st.sampled_from(["pending", "running", "done", "failed", "refused", "dropped"]) | HOSTILE,
     st.none() | MOMENTS,
     HOSTILE,

@@ -62,6 +62,12 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("still firing", {"alertmanager_says": False}, "wait", "Alertmanager says"),
     (
         "switched on",
+        {"action": "emergency_stop", "switches": replace(ON, emergency_stop_on_critical=False)},
+        "refuse",
+        "EMERGENCY_STOP_ON_CRITICAL is false",
+    ),
+    (
+        "switched on",
         {"switches": replace(ON, auto_rollback_enabled=False)},
         "refuse",
         "AUTO_ROLLBACK_ENABLED is false",
