@@ -8,10 +8,11 @@ from typing import Any
 
 from receiver.delivery import DeliveryError
 from receiver.http import Http
-from receiver.policy import Row, Timing
+from receiver.policy import Row
 from receiver.prometheus import is_true, values
 from receiver.records import Step
 from receiver.settings import ReceiverSettings
+from receiver.timing import Timing
 from receiver.verify import Confirmer
 from receiver.way_back import WayBack
 from target import roles

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from receiver.calendar import Recurring
 from receiver.records import LOOKING, Ring, Severity
+from receiver.timing import Timing
 from target.durations import Duration, format_duration, parse_duration
 
 Confirm = Literal["probe", "minio", "container", "signal", "none"]
@@ -129,28 +130,6 @@ class Row(_Strict):
 class Other(_Strict):
     discord: Literal["now", "grouped", "digest"]
     mention: bool = False
-
-
-class Timing(_Strict):
-    """How long the receiver waits for what; each is a duration of policy.yml's ``timing``."""
-
-    recheck: Duration
-    preflight: Duration = timedelta(hours=6)
-    changed_lately: Duration = timedelta(days=1)
-    run_poll: Duration
-    run_lookup: Duration
-    queue_deadline: Duration
-    run_deadline: Duration
-    verify_for: Duration
-    verify_deadline: Duration
-    deployment_grace: Duration = timedelta(minutes=2)
-
-    @model_validator(mode="after")
-    def _positive(self) -> Timing:
-        for name in ("recheck", "preflight", "run_poll"):
-            if getattr(self, name) < timedelta(milliseconds=50):
-                raise ValueError(f"{name}: at least 50ms")
-        return self
 
 
 class Policy(_Strict):

@@ -17,11 +17,11 @@ from receiver.delivery import DeliveryError
 from receiver.garbage import Garbage
 from receiver.github.client import GitHub
 from receiver.http import Http
+from receiver.in_flight import under_way
 from receiver.maintenance import words_of
 from receiver.policy import Policy, Row, asked
 from receiver.prometheus import still_active
 from receiver.records import (
-    LOOKING,
     AlertInstance,
     Approval,
     Ask,
@@ -215,7 +215,7 @@ class Lookout:
             ),
             confirmation=gates.Confirmation(None, ""),
             budget=self._budget(history),
-            in_flight=_in_flight(step, history.running)
+            in_flight=under_way(step, history.running)
             or emergency.in_force(step, history.stops, containers or (), self.settings),
             incurable="",
             target=target,
@@ -345,10 +345,3 @@ def _as_fact(found: RollbackTarget) -> gates.Target:
         found.may_return,
         found.elsewhere,
     )
-
-
-def _in_flight(step: Step, running: Sequence[Step]) -> str:
-    for other in running:
-        if other.id != step.id and other.action not in {"person", *LOOKING}:
-            return f"a {other.action} is under way (incident {other.incident_id}{', ' + other.phase if other.phase else ''})"
-    return ""

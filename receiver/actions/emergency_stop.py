@@ -15,9 +15,9 @@ from typing import Any
 from receiver.actions import Progress
 from receiver.approvals import HOLDS, latest
 from receiver.emergency import ACTION, LIVE, START_AGAIN
-from receiver.policy import Timing
 from receiver.records import Step
 from receiver.situation import History
+from receiver.timing import Timing
 from target.engine import Container, Engine, EngineError
 
 GRACE_SECONDS = 10

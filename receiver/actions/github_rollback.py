@@ -18,9 +18,9 @@ from receiver.actions.local_rollback import failed
 from receiver.delivery import DeliveryError
 from receiver.github.answers import Run
 from receiver.github.client import GitHub
-from receiver.policy import Timing
 from receiver.records import Step
 from receiver.route import BY_HAND
+from receiver.timing import Timing
 from target.times import parse_rfc3339, rfc3339
 
 _WAITING = {"queued", "requested", "pending", "waiting"}

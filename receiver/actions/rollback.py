@@ -21,10 +21,10 @@ from receiver.approval_words import expired_words, undecidable, waiting_words
 from receiver.approvals import latest
 from receiver.gates import Confirmation
 from receiver.github.client import GitHub
-from receiver.policy import Timing
 from receiver.records import Step
 from receiver.route import BY_HAND
 from receiver.situation import History, Lookout
+from receiver.timing import Timing
 from receiver.way_back import RollbackTarget
 from target import roles
 from target.engine import Container, EngineError

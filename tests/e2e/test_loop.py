@@ -33,7 +33,13 @@ def test_both_scenes(
         ledger, _ = LedgerFile(stage.product.state / "versions.json").read()
         assert {release.service for release in ledger.releases} == {"app", "minio"}
         pinged = [message for message in stage.discord.messages if message.pings]
-        assert len(pinged) == 2, "one ping for each of the two critical incidents"
+        # Where the machine is slow, the call for a person (after 30 s here) comes before the cure.
+        called = sum(
+            step["action"] == "person" and step["state"] == "done"
+            for one in stage.product.incidents()
+            for step in one["steps"]
+        )
+        assert len(pinged) == 2 + called, "one ping for each critical incident and each call"
         every_panel_has_data(stage)
         log = stage.product.log()
         assert stage.github.token not in log

@@ -73,7 +73,9 @@ def hungry(machine: Machine) -> None:
     """A program in the application's container that keeps what it got."""
     hog = "import time; kept = bytearray(64 << 20); time.sleep(3600)"
     machine.docker("exec", "--detach", APP, "python3", "-c", hog)
-    wait_for(lambda: "time.sleep(3600)" in machine.docker("top", APP), "the hungry program")
+    wait_for(
+        lambda: "time.sleep(3600)" in machine.docker("top", APP), "the hungry program", within=180
+    )
 
 
 def full(machine: Machine) -> None:

@@ -26,6 +26,7 @@ from target.members import members
 from target.settings import DeploymentSettings
 from target.version_keeper import LedgerFile
 from target.versions import OWN_IMAGES, Facts, Ledger, judge, observe
+from tests.parts.matrix.compose_text import APART, PATIENT, SHORT, SINGLE
 from tests.real.engine import DockerEngine
 from tests.real.images import AppImage
 from tests.real.processes import free_port, run, wait_for
@@ -38,59 +39,6 @@ SERMON = b"the sermon of Sunday"
 START = datetime(2026, 3, 1, 10, tzinfo=UTC)
 NOBODY = 65534
 TMPFS_BYTES = 4 * 1024 * 1024
-
-_HEALTH = """\
-    healthcheck:
-      test: ["CMD", "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8000; printf 'GET /api/health HTTP/1.0\\r\\n\\r\\n' >&3; read -r line <&3; [[ $$line == *' 200 '* ]]"]
-      interval: 500ms
-      retries: {retries}
-"""
-PATIENT, SHORT = 120, 20
-"""Failed checks until the Engine says unhealthy: a machine under load starts an app slowly."""
-"""A shell is cheap: two of these run in every second of the tests."""
-_APP = """\
-  {service}:
-    image: {image}
-{name}    restart: "no"
-    stop_grace_period: 2s
-    mem_limit: 96m
-    environment:
-      ROLE: {role}
-    ports:
-      - "127.0.0.1:{app_port}:8000"
-"""
-_APART = (
-    _APP
-    + """\
-    depends_on:
-      - minio
-"""
-    + _HEALTH
-    + """\
-  minio:
-    image: {minio_image}
-    container_name: sermon-uploader-minio
-    restart: "no"
-    stop_grace_period: 2s
-    environment:
-      ROLE: minio
-    ports:
-      - "127.0.0.1:{minio_port}:9000"
-    volumes:
-      - sermons:/data
-    healthcheck:
-      disable: true
-"""
-)
-_SINGLE = (
-    _APP
-    + """\
-      - "127.0.0.1:{minio_port}:9000"
-    volumes:
-      - sermons:/data
-"""
-    + _HEALTH
-)
 
 
 class _Other(ThreadingHTTPServer):
@@ -157,7 +105,7 @@ class Place:
     def write(self, image: str) -> None:
         """The compose file with ``image`` for the application, as a deployment writes it."""
         retries = SHORT if image.endswith(":unhealthy") else PATIENT
-        body = (_APART if self.layout == "apart" else _SINGLE).format(
+        body = (APART if self.layout == "apart" else SINGLE).format(
             service=self.service,
             image=image,
             name=f"    container_name: {self.app}\n" if self.layout == "apart" else "",
