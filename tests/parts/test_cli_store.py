@@ -66,6 +66,7 @@ def test_an_alert_without_a_summary_has_no_colon(capsys: pytest.CaptureFixture[s
         "alerts": [alert],
         "steps": [],
         "events": [],
+        "evidence": [],
         "verdict": "",
     }
     shown.incidents([incident], as_json=False)

@@ -8,6 +8,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import MagicMock
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ from receiver.store.database import connect, migrate
 START = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 COOLDOWN, DAY, HOUR = timedelta(minutes=30), timedelta(days=1), timedelta(hours=1)
 ROLLBACKS_A_DAY = RESTARTS_AN_HOUR = 3
-NOT_ASKED: Any = None
+NOT_ASKED: Any = MagicMock(name="not asked")
 """The rest of what a Lookout knows is not needed for a budget."""
 
 

@@ -153,7 +153,7 @@ def compare(before: dict[str, Found], ours: dict[str, Found], after: dict[str, F
         room = next((room for one, room in TOLERANCE.items() if re.fullmatch(one, name)), 1e-6)
         for labels, value in ours[name].series.items():
             ends = sorted((before[name].series[labels], after[name].series[labels]))
-            assert ends[0] - room <= value <= ends[1] + room, (name, labels, value, ends)
+            assert ends[0] - room <= float(value) <= ends[1] + room, (name, labels, value, ends)
 
 
 def test_the_same_is_told_in_the_same_words(node_exporter: NodeExporter) -> None:
