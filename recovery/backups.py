@@ -190,7 +190,7 @@ class CreateBackup:
             _sync(unfinished)
             unfinished.rename(self.folder)
             _sync(parent)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: half a backup must not stay
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
         return f"{len(kept)} files, {size(sum(one.bytes for one in kept))}"

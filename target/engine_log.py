@@ -154,7 +154,7 @@ async def _connected(family: int, address: object) -> socket.socket:
     try:
         connection.setblocking(False)
         await asyncio.get_running_loop().sock_connect(connection, address)  # type: ignore[arg-type]
-    except BaseException:
+    except BaseException:  # a cancelled task too must not leave its socket open
         connection.close()
         raise
     return connection
