@@ -35,9 +35,12 @@ from receiver.view import view_of
 
 log = structlog.get_logger("outbox")
 FIRST_WAIT = 1.0
-LONGEST_WAIT = 300.0
-LONGEST_PROBE = 30.0
+LONGEST_WAIT = 30.0
 """Seconds; a destination that is down is tried at least this often, with whatever is due first."""
+GONE_WAIT = 300.0
+"""Seconds; between tries of an address that is said to be no more."""
+JITTER = 0.25
+"""Part of a pause: so that restarts do not beat in step."""
 IDLE = 5.0
 """Seconds; how long to wait without being woken. A wake-up may be missed, a clock may jump."""
 
@@ -70,9 +73,7 @@ class _Destination:
         self.failures += 1
         self._said_at = now
         pause = error.retry_after if error.retry_after is not None else _pause(self.failures)
-        self.again = now + timedelta(
-            seconds=pause if error.retry_after else min(pause, LONGEST_PROBE)
-        )
+        self.again = now + timedelta(seconds=pause)
 
     def answered(self) -> bool:
         """Whether that ends more than one hiccup."""
@@ -237,7 +238,7 @@ class Outbox:
         now = self._clock.now()
         again = None
         if error.gone:  # kept: it goes out after a start with another address
-            again = now + timedelta(seconds=LONGEST_WAIT)
+            again = now + timedelta(seconds=GONE_WAIT)
         elif not error.permanent:
             wait = error.retry_after if error.retry_after is not None else _pause(message.attempts)
             again = now + timedelta(seconds=wait)
@@ -282,5 +283,6 @@ def _what_was_told(message: Message, ring: Ring) -> str:
 
 
 def _pause(attempts: int) -> float:
-    """Seconds before the next try: doubled each time, with jitter so that restarts do not beat in step."""
-    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempts, 10)) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
+    """Seconds before the next try: doubled each time, give or take the jitter."""
+    part = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
+    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempts, 10)) * part

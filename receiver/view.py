@@ -19,6 +19,7 @@ def view_of(
     """``links``: what an approval's button leads to; without it there are none."""
     incident = history.incident
     coming = [s for s in history.steps if s.state == "pending"]
+    asked = {one.step_id for one in history.approvals if one.state == "asked"}
     taken = [s for s in history.steps if s.state != "pending"]
     return IncidentView(
         id=incident.id,
@@ -33,7 +34,10 @@ def view_of(
             _step_line(step)
             for step in sorted(taken, key=lambda s: s.started_at or s.ended_at or s.due_at)
         ),
-        coming=tuple(StepLine(s.action, s.state, s.due_at, s.words, "") for s in coming),
+        coming=tuple(  # when a person's word is looked for again is no news to a person
+            StepLine(s.action, s.state, None if s.id in asked else s.due_at, s.words, "")
+            for s in coming
+        ),
         person_called=person_called(history),
         contacts=settings.contacts,
         truncated=incident.truncated,

@@ -28,7 +28,7 @@ from tests.chaos.points import Order, Reaper, Side, TappedConnection
 SCALED: Mapping[str, float | timedelta] = {
     "receiver.outbox:FIRST_WAIT": 0.05,
     "receiver.outbox:LONGEST_WAIT": 0.5,
-    "receiver.outbox:LONGEST_PROBE": 0.5,
+    "receiver.outbox:GONE_WAIT": 0.5,
     "receiver.outbox:IDLE": 1.0,
     "receiver.worker:LONGEST_SLEEP": timedelta(seconds=1),
     "receiver.store.messages:EDIT_EVERY": timedelta(milliseconds=100),

@@ -18,6 +18,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from receiver import outbox
 from receiver.alertmanager import parse_webhook
 from receiver.github import preflight
 from receiver.intake import Intake, accept
@@ -268,8 +269,9 @@ async def simulated(directory: Path, begin: datetime) -> AsyncIterator[Simulatio
                 "GITHUB_API_URL": github.base_url,
             }
         )
-        fresh, preflight.FRESH_SECONDS = preflight.FRESH_SECONDS, 0.0
-        stack.callback(setattr, preflight, "FRESH_SECONDS", fresh)
+        for module, name in ((preflight, "FRESH_SECONDS"), (outbox, "JITTER")):
+            stack.callback(setattr, module, name, getattr(module, name))
+            setattr(module, name, 0.0)
         receiver = Receiver(
             settings, Engine(deployment.host), CollectorRegistry(), machine, machine.monotonic
         )
