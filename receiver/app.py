@@ -21,13 +21,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import SecretStr, ValidationError
 
 from receiver import audit, board
-from receiver.alertmanager import Alert, BodyError, Webhook, parse_webhook
-from receiver.approvals import CHOICES, Wish, decide
-from receiver.calendar import Calendar, occurrences
+from receiver.approving.approvals import CHOICES, Wish, decide
 from receiver.clock import Clock
-from receiver.intake import Intake, accept
+from receiver.deciding.policy import Decision
+from receiver.hearing.alertmanager import Alert, BodyError, Webhook, parse_webhook
+from receiver.hearing.intake import Intake, accept
+from receiver.maintenance.calendar import Calendar, occurrences
 from receiver.metrics import Metrics
-from receiver.policy import Decision
 from receiver.settings import ReceiverSettings
 from receiver.store import incidents, messages
 from receiver.store.audit import Wanted

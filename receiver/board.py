@@ -7,9 +7,9 @@ from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
 
-from receiver.approval_words import title
+from receiver.approving.wording import title
+from receiver.deciding.situation import read_history
 from receiver.records import Approval
-from receiver.situation import read_history
 from receiver.store import approvals as approval_rows
 from receiver.store import evidence as evidence_rows
 from receiver.store import incidents, messages, windows

@@ -12,7 +12,7 @@ import aiohttp
 from multidict import CIMultiDict
 from pydantic import SecretStr
 
-from receiver.delivery import DeliveryError
+from receiver.telling.delivery import DeliveryError
 
 MAX_ANSWER_BYTES = 1024 * 1024
 DEADLINE_SECONDS = 10.0

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from receiver.gates import GATE_NAMES
+from receiver.deciding.gates import GATE_NAMES
 from receiver.records import SEVERITIES
 from receiver.store import figures as store_figures
 from receiver.store.database import StoreError, connect

@@ -171,7 +171,7 @@ class Message:
     copies: int
     """How often the first post may have been made without our knowing its id."""
     note: str
-    """What a note says, as JSON of receiver.note.Note; empty for the others."""
+    """What a note says, as JSON of receiver.telling.note.Note; empty for the others."""
     since: datetime
     topic: str = ""
     """Of notes of one topic only the newest is told; empty for one that stands alone."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from receiver import questions
+from receiver.approving import questions
+from receiver.deciding.policy import LocalFallback
 from receiver.github.client import GitHub
 from receiver.github.preflight import Preflight
-from receiver.policy import LocalFallback
 from receiver.records import Ask
 from receiver.settings import ReceiverSettings
 from receiver.way_back import RollbackTarget

@@ -24,33 +24,33 @@ from receiver.actions.local_rollback import LocalRollback
 from receiver.actions.person import Person
 from receiver.actions.restart import Restart
 from receiver.actions.rollback import Rollback
-from receiver.alertmanager import Webhook
 from receiver.app import App
-from receiver.approval_page import ApprovalPage
+from receiver.approving.links import open_links
+from receiver.approving.page import ApprovalPage
 from receiver.clock import Clock, SteadyClock
-from receiver.digest_keeper import DigestKeeper
+from receiver.deciding.policy import Confirm, Policy, load_policy
+from receiver.deciding.situation import Lookout
+from receiver.digest.keeper import DigestKeeper
 from receiver.github.client import GitHub
-from receiver.heartbeat import Heartbeat
+from receiver.hearing.alertmanager import Webhook
+from receiver.hearing.intake import Intake
+from receiver.hearing.reconcile import Reconciler
+from receiver.hearing.sight import Lookback
+from receiver.hearing.watchdog import Watchdog
 from receiver.http import Http, open_session
-from receiver.intake import Intake
-from receiver.links import open_links
-from receiver.maintenance import open_around_deployment
+from receiver.maintenance.silences import Mirror
+from receiver.maintenance.windows import open_around_deployment
 from receiver.metrics import Metrics, StoreGauges
 from receiver.notifiers import configured
-from receiver.outbox import Outbox
-from receiver.policy import Confirm, Policy, load_policy
 from receiver.readiness import RollbackReady
-from receiver.reconcile import Reconciler
 from receiver.route import Router
 from receiver.settings import ReceiverSettings
-from receiver.sight import Lookback
-from receiver.silences import Mirror
-from receiver.situation import Lookout
 from receiver.store import incidents
 from receiver.store.database import Database, StoreError
+from receiver.telling.heartbeat import Heartbeat
+from receiver.telling.outbox import Outbox
 from receiver.timers import Timers
 from receiver.verify import Confirmer
-from receiver.watchdog import Watchdog
 from receiver.worker import Worker
 from target.engine import Engine
 from target.versions import Release

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from receiver.delivery import DeliveryError
-from receiver.gates import Confirmation
+from receiver.deciding.gates import Confirmation
+from receiver.deciding.policy import Confirm, Policy
+from receiver.hearing.prometheus import rule_result
 from receiver.http import Http
-from receiver.policy import Confirm, Policy
-from receiver.prometheus import rule_result
 from receiver.records import AlertInstance
 from receiver.settings import ReceiverSettings
+from receiver.telling.delivery import DeliveryError
 from target import roles
 from target.engine import Container, Engine, EngineError, Image
 from target.probe import probe

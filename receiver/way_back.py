@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from receiver.delivery import DeliveryError
 from receiver.github.client import GitHub
 from receiver.github.preflight import ENVIRONMENT
 from receiver.settings import ReceiverSettings
+from receiver.telling.delivery import DeliveryError
 from receiver.verify import Confirmer
 from target import roles, versions
 from target.engine import Container, EngineError

@@ -13,16 +13,17 @@ from sqlite3 import Connection
 
 import structlog
 
-from receiver import aftermath, approvals, gates
 from receiver.actions import Action, Progress
-from receiver.approval_words import waiting_words
+from receiver.approving import approvals
+from receiver.approving.wording import waiting_words
 from receiver.clock import Clock
-from receiver.closing import Closing
-from receiver.maintenance import keep_windows
+from receiver.deciding import aftermath, gates
+from receiver.deciding.closing import Closing
+from receiver.deciding.situation import History, Lookout, read_history
+from receiver.hearing.sight import Lookback
+from receiver.maintenance.windows import keep_windows
 from receiver.metrics import Metrics
 from receiver.records import LOOKING, Approval, Ask, Ring, Step
-from receiver.sight import Lookback
-from receiver.situation import History, Lookout, read_history
 from receiver.store import agenda, incidents, messages, steps
 from receiver.store import approvals as approval_rows
 from receiver.store.database import Database, StoreError
@@ -300,9 +301,8 @@ class Worker:
             if progress.call_person:
                 self._call(c, step, now)
             if (progress.words, progress.state) != (step.words, step.state):
-                self._record(
-                    c, step.incident_id, f"{step.action} {progress.state}", progress.words, now
-                )
+                kind = f"{step.action} {progress.state}"
+                self._record(c, step.incident_id, kind, progress.words, now)
             return steps.step(c, step.id)
 
         after = await self._database.run(change)
@@ -336,8 +336,8 @@ class Worker:
             return
         seen = await self._lookout.look_at_end(history)
         sight = await self._lookback.sight(history)
-        again = now + self._lookout.policy.timing.recheck
-        closing = Closing(self._lookout, self._record, seen, sight, now, again)
+        recheck = self._lookout.policy.timing.recheck
+        closing = Closing(self._lookout, self._record, seen, sight, now, now + recheck)
         kind = await self._database.run(lambda c: closing.apply(c, history))
         log.info("end of the alerts", incident=incident_id, outcome=kind, look=seen.words)
         self.told.set()

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from receiver import board
-from receiver.approvals import Choice, Decided, decide
+from receiver.approving.approvals import Choice, Decided, decide
 from receiver.store.database import StoreError
 from sermon_monitor import shown, store_file
 from sermon_monitor.settings import Settings

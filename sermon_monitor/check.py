@@ -10,14 +10,14 @@ from typing import Any
 
 import yaml
 
-from receiver.card import AlertLine, IncidentView
-from receiver.delivery import DeliveryError
+from receiver.deciding.policy import Policy, PolicyError, load_policy
 from receiver.http import Http, open_session
 from receiver.notifiers import configured
-from receiver.policy import Policy, PolicyError, load_policy
 from receiver.records import Ring
 from receiver.service import policy_path
 from receiver.store.database import StoreError
+from receiver.telling.card import AlertLine, IncidentView
+from receiver.telling.delivery import DeliveryError
 from sermon_monitor import store_file
 from sermon_monitor.check_kernel import kernel
 from sermon_monitor.check_machine import machine

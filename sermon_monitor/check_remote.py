@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from receiver.delivery import DeliveryError
 from receiver.http import Http
+from receiver.telling.delivery import DeliveryError
 from sermon_monitor.finding import Finding
 from sermon_monitor.settings import Settings
 from target.durations import parse_duration

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+from receiver.deciding.policy import PolicyError, load_policy
 from receiver.github.preflight import Finding as Looked
 from receiver.github.preflight import Preflight
 from receiver.http import Http
-from receiver.policy import PolicyError, load_policy
 from receiver.route import hindrance
 from receiver.service import build_github, policy_path
 from sermon_monitor.finding import Finding

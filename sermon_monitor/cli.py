@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from receiver import board
-from receiver.alertmanager import BodyError, parse_webhook
-from receiver.policy import PolicyError
+from receiver.deciding.policy import PolicyError
+from receiver.hearing.alertmanager import BodyError, parse_webhook
 from receiver.store.database import StoreError
 from sermon_monitor import check as checks
 from sermon_monitor import explain as explaining

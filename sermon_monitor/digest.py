@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 import click
 
-from receiver.digest import as_text, compose
-from receiver.digest_keeper import complete, covered_until
-from receiver.digest_slot import DAY
+from receiver.digest.keeper import complete, covered_until
+from receiver.digest.message import as_text, compose
+from receiver.digest.slot import DAY
 from receiver.http import Http, open_session
-from receiver.note import Note
 from receiver.store.database import StoreError
 from receiver.store.digests import Happened, happened
+from receiver.telling.note import Note
 from sermon_monitor import shown, store_file
 from sermon_monitor.settings import Settings
 from sermon_monitor.terminal import fail, settings_of

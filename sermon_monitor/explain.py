@@ -9,16 +9,16 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from receiver import gates
-from receiver.alertmanager import Alert, Webhook
-from receiver.calendar import Calendar
+from receiver.deciding import gates
+from receiver.deciding.policy import Decision, Policy, asked, load_policy
+from receiver.deciding.situation import Lookout, read_history
+from receiver.hearing.alertmanager import Alert, Webhook
+from receiver.hearing.intake import Intake, accept
 from receiver.http import Http, open_session
-from receiver.intake import Intake, accept
-from receiver.maintenance import open_recurring
-from receiver.policy import Decision, Policy, asked, load_policy
+from receiver.maintenance.calendar import Calendar
+from receiver.maintenance.windows import open_recurring
 from receiver.records import Step
 from receiver.service import build_github, policy_path
-from receiver.situation import Lookout, read_history
 from receiver.store import incidents, steps
 from receiver.verify import Confirmer
 from sermon_monitor import store_file

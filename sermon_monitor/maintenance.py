@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from receiver.board import maintenance
-from receiver.calendar import LONGEST, LONGEST_REASON, Calendar, occurrences, problem_of
-from receiver.policy import PolicyError, load_policy
+from receiver.deciding.policy import PolicyError, load_policy
+from receiver.maintenance.calendar import LONGEST, LONGEST_REASON, Calendar, occurrences, problem_of
 from receiver.records import WindowOrigin
 from receiver.service import policy_path
 from receiver.store import messages, windows

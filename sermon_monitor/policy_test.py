@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from receiver.expectations import ExpectationError, Outcome, parse_expectations, run
-from receiver.policy import PolicyError, load_policy
+from receiver.deciding.expectations import ExpectationError, Outcome, parse_expectations, run
+from receiver.deciding.policy import PolicyError, load_policy
 from receiver.service import policy_path
 from sermon_monitor import shown
 from sermon_monitor.terminal import fail, settings_of

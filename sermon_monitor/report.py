@@ -15,14 +15,14 @@ from typing import Annotated, Any, Literal
 import jinja2
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
-from receiver.delivery import DeliveryError
 from receiver.github.api import Api
 from receiver.github.records import Records
 from receiver.http import Http, open_session
-from receiver.markdown import clean
-from receiver.note import Field, Note
 from receiver.notifiers.discord import Discord, validate_webhook_url
 from receiver.records import Ring
+from receiver.telling.delivery import DeliveryError
+from receiver.telling.markdown import clean
+from receiver.telling.note import Field, Note
 from target.settings import HttpUrl, Room
 
 MAX_BYTES = 1024 * 1024

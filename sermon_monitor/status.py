@@ -13,17 +13,17 @@ from typing import Any
 
 import click
 
-from receiver.delivery import DeliveryError
-from receiver.gates import Confirmation
+from receiver.deciding.gates import Confirmation
+from receiver.hearing.watchdog import FINGERPRINT
 from receiver.http import Http, open_session
-from receiver.maintenance import words_of
+from receiver.maintenance.windows import words_of
 from receiver.records import AlertInstance, Incident, Message, Step, Window
 from receiver.settings import ReceiverSettings
 from receiver.store import by_hand as hand
 from receiver.store import heartbeats, incidents, steps, windows
 from receiver.store.database import StoreError
+from receiver.telling.delivery import DeliveryError
 from receiver.verify import Confirmer
-from receiver.watchdog import FINGERPRINT
 from receiver.way_back import LEDGER
 from sermon_monitor import shown, store_file
 from sermon_monitor.finding import Finding

@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from receiver.actions import Progress
-from receiver.approvals import latest
+from receiver.approving.approvals import latest
+from receiver.deciding.situation import History
 from receiver.garbage import Disk, Garbage, size
 from receiver.records import Step
 from receiver.settings import ReceiverSettings
-from receiver.situation import History
 from target.engine import Engine, EngineError
 from target.reclaimable import Reclaimable
 

@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Any
 
 from receiver.actions import Progress
-from receiver.approvals import HOLDS, latest
+from receiver.approving.approvals import HOLDS, latest
+from receiver.deciding.situation import History
+from receiver.deciding.timing import Timing
 from receiver.emergency import ACTION, LIVE, START_AGAIN
 from receiver.records import Step
-from receiver.situation import History
-from receiver.timing import Timing
 from target.engine import Container, Engine, EngineError
 
 GRACE_SECONDS = 10

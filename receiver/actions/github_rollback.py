@@ -15,12 +15,12 @@ from typing import Any
 
 from receiver.actions import Progress
 from receiver.actions.local_rollback import failed
-from receiver.delivery import DeliveryError
+from receiver.deciding.timing import Timing
 from receiver.github.answers import Run
 from receiver.github.client import GitHub
 from receiver.records import Step
 from receiver.route import BY_HAND
-from receiver.timing import Timing
+from receiver.telling.delivery import DeliveryError
 from target.times import parse_rfc3339, rfc3339
 
 _WAITING = {"queued", "requested", "pending", "waiting"}

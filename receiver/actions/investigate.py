@@ -14,11 +14,11 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from receiver.actions import Progress
+from receiver.deciding.situation import History
 from receiver.evidence import LOG_LINES, Gathered, compose, mount_sources
 from receiver.host_state import host_lines
 from receiver.records import Step
 from receiver.settings import ReceiverSettings
-from receiver.situation import History
 from receiver.way_back import LEDGER
 from target import roles
 from target.blocking import BlockedError, Blocking

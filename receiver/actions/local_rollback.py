@@ -17,9 +17,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from receiver.actions import Progress
+from receiver.deciding.timing import Timing
 from receiver.records import Step
 from receiver.settings import ReceiverSettings
-from receiver.timing import Timing
 from target.deploy import Failure, change, put_back
 from target.deployment import DeployError, find_deployment
 from target.engine import Engine

@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from receiver.actions import Progress
+from receiver.deciding.situation import History, containers_of
 from receiver.records import Step
 from receiver.settings import ReceiverSettings
-from receiver.situation import History, containers_of
 from target.engine import Container, Engine, EngineError
 from target.times import parse_rfc3339
 

@@ -17,14 +17,14 @@ from receiver.actions import Progress
 from receiver.actions.github_rollback import GitHubRollback, Instead
 from receiver.actions.local_rollback import PHASES as LOCAL_PHASES
 from receiver.actions.local_rollback import LocalRollback, failed
-from receiver.approval_words import expired_words, undecidable, waiting_words
-from receiver.approvals import latest
-from receiver.gates import Confirmation
+from receiver.approving.approvals import latest
+from receiver.approving.wording import expired_words, undecidable, waiting_words
+from receiver.deciding.gates import Confirmation
+from receiver.deciding.situation import History, Lookout
+from receiver.deciding.timing import Timing
 from receiver.github.client import GitHub
 from receiver.records import Step
 from receiver.route import BY_HAND
-from receiver.situation import History, Lookout
-from receiver.timing import Timing
 from receiver.way_back import RollbackTarget
 from target import roles
 from target.engine import Container, EngineError

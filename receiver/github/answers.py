@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError, field_validator
 
-from receiver.delivery import DeliveryError
 from receiver.http import Answer
+from receiver.telling.delivery import DeliveryError
 
 
 class _Tolerant(BaseModel):

@@ -17,9 +17,9 @@ from typing import Any, Final, TypeVar
 
 from pydantic import SecretStr
 
-from receiver.delivery import DeliveryError
 from receiver.github.verdict import Trouble, verdict
 from receiver.http import Answer, Http
+from receiver.telling.delivery import DeliveryError
 from target.probe import USER_AGENT
 
 API_VERSIONS: Final = ("2026-03-10", "2022-11-28")

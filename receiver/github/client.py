@@ -15,7 +15,6 @@ from urllib.parse import quote, urlencode
 
 from pydantic import SecretStr
 
-from receiver.delivery import DeliveryError
 from receiver.github.answers import (
     Deployment,
     Deployments,
@@ -32,6 +31,7 @@ from receiver.github.answers import (
 )
 from receiver.github.api import RAW, Api, Value
 from receiver.http import Answer, Http
+from receiver.telling.delivery import DeliveryError
 
 MAX_INPUTS: Final = 25
 MAX_INPUT_CHARACTERS: Final = 65_535

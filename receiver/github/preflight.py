@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
-from receiver.delivery import DeliveryError
 from receiver.github.answers import Deployment, DeploymentStatus, Run, Runner
 from receiver.github.client import GitHub
 from receiver.github.definition import Definition
+from receiver.telling.delivery import DeliveryError
 from target.durations import format_duration
 
 FRESH_SECONDS = 15.0

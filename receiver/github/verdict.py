@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from receiver.delivery import DeliveryError
 from receiver.http import Answer
+from receiver.telling.delivery import DeliveryError
 
 SECONDARY_WAIT_SECONDS = 60.0
 LONGEST_WAIT_SECONDS = 3600.0

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
-from receiver.delivery import Notifier
 from receiver.http import Http
 from receiver.notifiers.discord import Discord
 from receiver.notifiers.dry import Dry
+from receiver.telling.delivery import Notifier
 
 
 class Destinations(Protocol):

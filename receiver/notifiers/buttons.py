@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from receiver.card import ApprovalLine
-from receiver.markdown import plain
+from receiver.telling.card import ApprovalLine
+from receiver.telling.markdown import plain
 
 _ROW, _BUTTON, _LINK = 1, 2, 5
 _MOST: Final = 5

@@ -16,11 +16,7 @@ from urllib.parse import urlsplit
 import structlog
 from pydantic import SecretStr
 
-from receiver.card import CALL_FIELD, Card, IncidentView, at_work, compose
-from receiver.delivery import DeliveryError, File
 from receiver.http import Answer, Http
-from receiver.markdown import safe_url
-from receiver.note import Note, cut
 from receiver.notifiers.buttons import components, reachable, secrets_in
 from receiver.notifiers.discord_answers import (
     FORUM,
@@ -33,6 +29,10 @@ from receiver.notifiers.discord_answers import (
 )
 from receiver.notifiers.limiter import Limiter
 from receiver.records import Ring
+from receiver.telling.card import CALL_FIELD, Card, IncidentView, at_work, compose
+from receiver.telling.delivery import DeliveryError, File
+from receiver.telling.markdown import safe_url
+from receiver.telling.note import Note, cut
 
 USER_AGENT: Final = (
     "DiscordBot (https://github.com/White-Plains-Gospel-Chapel/sermon-monitor, "

@@ -10,9 +10,9 @@ from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
-from receiver.delivery import DeliveryError
 from receiver.http import Answer
 from receiver.notifiers.limiter import asked_wait, number
+from receiver.telling.delivery import DeliveryError
 
 BLOCKED_SECONDS: Final = 300.0  # Cloudflare in the way: minutes, says the reference
 

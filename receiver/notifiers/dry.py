@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from receiver.card import IncidentView, compose
-from receiver.delivery import File
-from receiver.note import Note
 from receiver.records import Ring
+from receiver.telling.card import IncidentView, compose
+from receiver.telling.delivery import File
+from receiver.telling.note import Note
 
 
 class Dry:

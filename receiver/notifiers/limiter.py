@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from receiver.delivery import DeliveryError
+from receiver.telling.delivery import DeliveryError
 
 LONGEST_WAIT_SECONDS = 5.0
 """Longer than this nobody waits in here: the caller is told when to come again."""

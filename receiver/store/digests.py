@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from sqlite3 import Connection
 
-from receiver.digest_slot import Last, Period
+from receiver.digest.slot import Last, Period
 from receiver.records import Incident, Window
 from receiver.store import rows, windows
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from sqlite3 import Connection, Row
 
 from receiver import evidence
-from receiver.delivery import File
 from receiver.records import EvidenceFile, Step
 from receiver.store import rows
+from receiver.telling.delivery import File
 
 MOST_KEPT = 50
 """In all; the oldest give way."""

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from sqlite3 import Connection
 
 from receiver.evidence import Evidence
-from receiver.note import Note
 from receiver.records import Event, Message, Ring, Step
 from receiver.store import evidence, rows
+from receiver.telling.note import Note
 
 EDIT_EVERY = timedelta(seconds=1)
 """A new card goes out at once; what follows within a moment, as the alerts of one cause do, is one edit."""

@@ -15,8 +15,8 @@ import aiohttp
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from receiver.alertmanager import Webhook
 from receiver.clock import SystemClock
+from receiver.hearing.alertmanager import Webhook
 from receiver.service import Receiver
 from receiver.settings import ReceiverSettings
 from target.engine import Engine

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import SecretStr
 
+from receiver.deciding.situation import read_history
 from receiver.http import Answer, Http
 from receiver.notifiers.discord import Discord as DiscordNotifier
 from receiver.records import Ring
 from receiver.settings import ReceiverSettings
-from receiver.situation import read_history
 from receiver.store.database import MIGRATIONS, StoreError, reading
-from receiver.view import view_of
+from receiver.telling.view import view_of
 from tests.chaos.deployment import APP, MINIO
 
 if TYPE_CHECKING:

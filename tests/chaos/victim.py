@@ -26,10 +26,10 @@ from sermon_monitor import cli, serve
 from tests.chaos.points import Order, Reaper, Side, TappedConnection
 
 SCALED: Mapping[str, float | timedelta] = {
-    "receiver.outbox:FIRST_WAIT": 0.05,
-    "receiver.outbox:LONGEST_WAIT": 0.5,
-    "receiver.outbox:GONE_WAIT": 0.5,
-    "receiver.outbox:IDLE": 1.0,
+    "receiver.telling.outbox:FIRST_WAIT": 0.05,
+    "receiver.telling.outbox:LONGEST_WAIT": 0.5,
+    "receiver.telling.outbox:GONE_WAIT": 0.5,
+    "receiver.telling.outbox:IDLE": 1.0,
     "receiver.worker:LONGEST_SLEEP": timedelta(seconds=1),
     "receiver.store.messages:EDIT_EVERY": timedelta(milliseconds=100),
     "receiver.notifiers.discord_answers:BLOCKED_SECONDS": 0.5,

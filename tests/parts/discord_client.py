@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from receiver.card import AlertLine, IncidentView
 from receiver.http import Http
 from receiver.notifiers.discord import Discord
 from receiver.notifiers.limiter import Limiter
+from receiver.telling.card import AlertLine, IncidentView
 from tests.parts.outgoing import Time
 
 NIGHT = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Any
 
-from receiver.alertmanager import parse_webhook
-from receiver.intake import Intake, accept
-from receiver.policy import parse_policy
+from receiver.deciding.policy import parse_policy
+from receiver.hearing.alertmanager import parse_webhook
+from receiver.hearing.intake import Intake, accept
 from receiver.records import AlertInstance, Incident
 from receiver.store import incidents, steps
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 
-from receiver.delivery import DeliveryError
+from receiver.telling.delivery import DeliveryError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

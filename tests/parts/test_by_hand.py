@@ -10,8 +10,8 @@ import pytest
 
 from receiver import by_hand
 from receiver.by_hand import Reference, RefusedError, parse_reference, text_of
+from receiver.deciding.situation import read_history
 from receiver.records import Step
-from receiver.situation import read_history
 from receiver.store import by_hand as hand
 from receiver.store import incidents, messages, steps
 from receiver.store.database import connect, migrate

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from receiver.deciding.policy import PolicyError, parse_policy
 from receiver.garbage import size
-from receiver.policy import PolicyError, parse_policy
 from target.engine import Image
 from target.version_keeper import LedgerFile
 from target.versions import Ledger, facts_of, judge, observe

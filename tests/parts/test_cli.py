@@ -15,7 +15,7 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
-from receiver import gates
+from receiver.deciding import gates
 from sermon_monitor.cli import main
 from tests.parts.cli_kit import Answer, Command
 

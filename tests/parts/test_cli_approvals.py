@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from receiver.approvals import ask
-from receiver.policy import PlannedStep
+from receiver.approving.approvals import ask
+from receiver.deciding.policy import PlannedStep
 from receiver.records import Ask
 from receiver.store import incidents, steps
 from receiver.store.database import connect, migrate

@@ -13,12 +13,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from receiver.digest_keeper import DigestKeeper
+from receiver.digest.keeper import DigestKeeper
 from receiver.http import Http, open_session
-from receiver.note import Note
 from receiver.settings import ReceiverSettings
 from receiver.store import incidents, messages
 from receiver.store.database import Database
+from receiver.telling.note import Note
 from tests.parts.cli_kit import Command
 from tests.parts.exporter_kit import NOWHERE
 

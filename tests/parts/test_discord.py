@@ -11,9 +11,9 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from receiver.http import Http, open_session
-from receiver.note import Field, Note
 from receiver.notifiers import configured
 from receiver.records import Ring
+from receiver.telling.note import Field, Note
 from tests.parts.discord_client import OVER, VIEW, WEBHOOK, discord
 from tests.parts.outgoing import Time, refusal
 from tests.standins.discord import Discord as StandIn

@@ -10,9 +10,9 @@ from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 from structlog.testing import capture_logs
 
-from receiver.delivery import DeliveryError
 from receiver.http import Http, open_session
 from receiver.records import Ring
+from receiver.telling.delivery import DeliveryError
 from tests.parts.discord_client import OVER, TOKEN, VIEW, WEBHOOK, discord
 from tests.parts.outgoing import Time, answering, everything, refusal, server, unused_address
 from tests.standins.discord import Discord as StandIn

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from receiver.actions.emergency_stop import EmergencyStop
-from receiver.policy import PlannedStep, parse_policy
+from receiver.deciding.policy import PlannedStep, parse_policy
 from receiver.records import Step
 from receiver.store import incidents, steps
 from target.engine import Engine

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from receiver import gates
-from receiver.alertmanager import parse_webhook
-from receiver.policy import Row, asked
+from receiver.deciding import gates
+from receiver.deciding.policy import Row, asked
+from receiver.hearing.alertmanager import parse_webhook
 from receiver.store import steps
 from receiver.store.database import connect, migrate
 from sermon_monitor import shown

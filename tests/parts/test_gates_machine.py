@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from receiver import gates
-from receiver.gates import Budget, Confirmation, Facts, Switches, Target
-from receiver.maintenance import words_of
-from receiver.policy import PlannedStep
+from receiver.deciding import gates
+from receiver.deciding.gates import Budget, Confirmation, Facts, Switches, Target
+from receiver.deciding.policy import PlannedStep
+from receiver.deciding.situation import History, Lookout, read_history
+from receiver.maintenance.windows import words_of
 from receiver.records import Step
 from receiver.settings import ReceiverSettings
-from receiver.situation import History, Lookout, read_history
 from receiver.store import incidents, steps, windows
 from receiver.store.database import connect, migrate
 

@@ -11,8 +11,8 @@ from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 from structlog.testing import capture_logs
 
-from receiver.delivery import DeliveryError
 from receiver.http import Http, open_session
+from receiver.telling.delivery import DeliveryError
 from tests.parts.github_client import INPUTS, NOW, WORKFLOW, at, github
 from tests.parts.outgoing import Time, everything, refusal
 from tests.standins.github import GitHub as StandIn

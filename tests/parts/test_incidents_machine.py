@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from receiver.alertmanager import Webhook, parse_webhook
-from receiver.intake import Intake, accept
-from receiver.policy import parse_policy
+from receiver.deciding.policy import parse_policy
+from receiver.hearing.alertmanager import Webhook, parse_webhook
+from receiver.hearing.intake import Intake, accept
 from receiver.records import SEVERITIES, Severity
 from receiver.store import incidents, steps
 from receiver.store.database import connect, migrate

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from receiver.situation import read_history
+from receiver.deciding.situation import read_history
 from receiver.store import figures, incidents, messages, steps
 from receiver.store.database import connect, migrate
 from tests.parts.intake_kit import Story, alert, body_of

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from receiver.ending import judge_end
-from receiver.gates import Confirmation
+from receiver.deciding.ending import judge_end
+from receiver.deciding.gates import Confirmation
+from receiver.deciding.situation import History, read_history
 from receiver.settings import ReceiverSettings
-from receiver.situation import History, read_history
 from receiver.store import incidents, steps
 from receiver.store.database import connect, migrate
-from receiver.view import person_called, view_of
+from receiver.telling.view import person_called, view_of
 from tests.parts.intake_kit import Story, alert, body_of
 
 SETTINGS = ReceiverSettings()

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from receiver import maintenance
-from receiver.calendar import Calendar, Recurring
-from receiver.policy import PlannedStep
+from receiver.deciding.policy import PlannedStep
+from receiver.maintenance import windows as maintenance
+from receiver.maintenance.calendar import Calendar, Recurring
 from receiver.records import Window
 from receiver.store import incidents, steps, windows
 from receiver.store.database import connect, migrate

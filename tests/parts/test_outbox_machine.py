@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from prometheus_client import CollectorRegistry
 
-from receiver.card import IncidentView
-from receiver.delivery import DeliveryError, File
 from receiver.metrics import Metrics
-from receiver.note import Note
-from receiver.outbox import Outbox
 from receiver.records import Ring
 from receiver.settings import ReceiverSettings
 from receiver.store import incidents, messages
 from receiver.store.database import Database
+from receiver.telling.card import IncidentView
+from receiver.telling.delivery import DeliveryError, File
+from receiver.telling.note import Note
+from receiver.telling.outbox import Outbox
 
 START = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 SERVICES = ("a", "b")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from receiver.note import Note
 from receiver.store import messages
+from receiver.telling.note import Note
 from tests.parts.exporter_kit import NOWHERE
 from tests.parts.receiver_kit import (
     Running,

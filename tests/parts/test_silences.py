@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from receiver.http import Http, open_session
+from receiver.maintenance.silences import CREATED_BY, LEASE, Mirror, Silence, comment_of, plan
 from receiver.records import Window
-from receiver.silences import CREATED_BY, LEASE, Mirror, Silence, comment_of, plan
 from receiver.store import windows
 from receiver.store.database import Database
 from tests.parts.intake_kit import FakeClock

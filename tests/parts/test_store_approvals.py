@@ -11,8 +11,8 @@ from threading import Barrier, Thread
 
 import pytest
 
-from receiver.approvals import HOLDS, Choice, ask, decide, expire
-from receiver.policy import PlannedStep
+from receiver.approving.approvals import HOLDS, Choice, ask, decide, expire
+from receiver.deciding.policy import PlannedStep
 from receiver.records import Approval, Ask, Step
 from receiver.store import approvals, incidents, messages, steps
 from receiver.store.database import connect, migrate

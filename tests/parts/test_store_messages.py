@@ -10,11 +10,11 @@ from sqlite3 import Connection
 
 import pytest
 
-from receiver.note import Note
 from receiver.records import Message, Ring
 from receiver.store import incidents, messages
 from receiver.store.database import connect, migrate
 from receiver.store.heard import Heard, heard
+from receiver.telling.note import Note
 
 NOW = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 SOON = timedelta(milliseconds=100)

@@ -10,7 +10,7 @@ from sqlite3 import Connection
 
 import pytest
 
-from receiver.policy import PlannedStep
+from receiver.deciding.policy import PlannedStep
 from receiver.store import incidents, steps
 from receiver.store.database import Database
 

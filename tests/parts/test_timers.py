@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from receiver.clock import SteadyClock
-from receiver.policy import PlannedStep
+from receiver.deciding.policy import PlannedStep
 from receiver.records import Ring, Step
 from receiver.store import incidents, messages, steps
 from receiver.store.database import Database

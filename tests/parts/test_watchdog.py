@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from receiver.hearing.watchdog import FINGERPRINT, Watchdog
 from receiver.settings import ReceiverSettings
 from receiver.store import heartbeats, incidents, messages
 from receiver.store.database import Database
-from receiver.watchdog import FINGERPRINT, Watchdog
 from tests.parts.approval_kit import scene
 from tests.parts.intake_kit import INTAKE, FakeClock
 from tests.parts.receiver_kit import WITHIN, Running, alert, application, body, receiver

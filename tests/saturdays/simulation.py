@@ -18,15 +18,15 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from receiver import outbox
-from receiver.alertmanager import parse_webhook
 from receiver.github import preflight
-from receiver.intake import Intake, accept
-from receiver.outbox import IDLE
+from receiver.hearing.alertmanager import parse_webhook
+from receiver.hearing.intake import Intake, accept
+from receiver.hearing.watchdog import Watchdog
 from receiver.service import Receiver
 from receiver.settings import ReceiverSettings
 from receiver.store import agenda
-from receiver.watchdog import Watchdog
+from receiver.telling import outbox
+from receiver.telling.outbox import IDLE
 from target.engine import Engine
 from tests.chaos.deployment import APP, MINIO, Clock, Deployment, endpoints
 from tests.saturdays.prometheus import Condition, Prometheus

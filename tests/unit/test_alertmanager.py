@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.alertmanager import (
+from receiver.hearing.alertmanager import (
     LATEST,
     LONGEST_VALUE,
     MOST_TRUNCATED,

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from receiver.calendar import DAYS, Calendar, Recurring, occurrences, problem_of
-from receiver.policy import PolicyError, parse_policy
+from receiver.deciding.policy import PolicyError, parse_policy
+from receiver.maintenance.calendar import DAYS, Calendar, Recurring, occurrences, problem_of
 from tests.parts.receiver_kit import policy_text
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")

@@ -17,15 +17,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from receiver.card import (
+from receiver.notifiers.discord import render
+from receiver.records import Ring
+from receiver.telling.card import (
     AlertLine,
     IncidentView,
     StepLine,
     compose,
 )
-from receiver.markdown import utf16_len
-from receiver.notifiers.discord import render
-from receiver.records import Ring
+from receiver.telling.markdown import utf16_len
 from tests.standins.discord_form import check_message
 from tests.standins.discord_problems import Problems
 

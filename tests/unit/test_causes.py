@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from receiver.causes import LEAST_ROOM, room_on, written_to
+from receiver.deciding.causes import LEAST_ROOM, room_on, written_to
 from target.engine import EngineError
 
 MOUNTS = {"/": 0.5, "/mnt": 0.5, "/mnt/data": LEAST_ROOM, "/mnt/full": LEAST_ROOM - 0.001, "": 0.0}

@@ -14,8 +14,8 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from monitoring.dashboards import BOARDS
 from monitoring.dashboards.panel import Board, Panel
 from monitoring.dashboards.render import rendered
-from receiver.graphs import BOARDS as BY_CATEGORY
-from receiver.policy import load_policy
+from receiver.deciding.policy import load_policy
+from receiver.telling.graphs import BOARDS as BY_CATEGORY
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "monitoring" / "grafana" / "dashboards"

@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from receiver.digest import Contents, as_text, compose
-from receiver.digest_figures import Figures
-from receiver.note import Note
+from receiver.digest.figures import Figures
+from receiver.digest.message import Contents, as_text, compose
 from receiver.notifiers.discord import render_note
 from receiver.records import Incident, Window
 from receiver.store.digests import Happened
+from receiver.telling.note import Note
 from target.versions import Release
 from tests.standins.discord_form import check_message
 from tests.standins.discord_problems import Problems

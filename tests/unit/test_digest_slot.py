@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from receiver.digest_slot import DAY, LONGEST, Last, latest_slot, moment_of, period_due
+from receiver.digest.slot import DAY, LONGEST, Last, latest_slot, moment_of, period_due
 
 BERLIN, NEW_YORK, LORD_HOWE = (ZoneInfo(n) for n in ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe"))  # fmt: skip
 NINE = time(9, 0)

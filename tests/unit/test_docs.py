@@ -14,8 +14,8 @@ import pytest
 import yaml
 from pydantic.fields import FieldInfo
 
-from receiver.gates import GATE_NAMES
-from receiver.policy import load_policy
+from receiver.deciding.gates import GATE_NAMES
+from receiver.deciding.policy import load_policy
 from receiver.records import Ring
 from recovery.cli import main as recovery
 from sermon_monitor.cli import main as monitor

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from receiver import questions
+from receiver.approving import questions
 from receiver.emergency import apps, in_force, live, proposed
 from receiver.records import Incident, Step
 from receiver.settings import ReceiverSettings

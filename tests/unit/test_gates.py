@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from receiver.gates import (
+from receiver.deciding.gates import (
     GATE_NAMES,
     GATES,
     Budget,

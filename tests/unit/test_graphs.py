@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from receiver.graphs import graph_url
+from receiver.telling.graphs import graph_url
 
 GRAFANA = "http://pi.lan:3001"
 SINCE = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)

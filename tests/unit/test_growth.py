@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from receiver.growth import _EACH, _WHOLE, Shares, explain, look
+from receiver.deciding.growth import _EACH, _WHOLE, Shares, explain, look
 from receiver.http import Http, open_session
 
 APPS = frozenset({"app"})

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from receiver.card import ApprovalLine
-from receiver.links import Link, Links
+from receiver.approving.links import Link, Links
 from receiver.notifiers.buttons import components, reachable
+from receiver.telling.card import ApprovalLine
 from tests.unit.test_gates import approval
 
 NIGHT = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)

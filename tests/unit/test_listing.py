@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from receiver.listing import (
+from receiver.hearing.listing import (
     MOST_CONFIG,
     Listing,
     ListingError,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.markdown import clean, plain, safe_url, utf16_len
+from receiver.telling.markdown import clean, plain, safe_url, utf16_len
 
 BLANK = "@\u200b"
 

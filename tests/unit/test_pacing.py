@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from receiver.pacing import apart
-from receiver.policy import parse_policy
+from receiver.deciding.pacing import apart
+from receiver.deciding.policy import parse_policy
 from receiver.records import AlertInstance, Step
 from tests.parts.receiver_kit import policy_text
 

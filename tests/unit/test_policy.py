@@ -7,7 +7,14 @@ from importlib import resources
 
 import pytest
 
-from receiver.policy import Policy, PolicyError, Standing, container_role, decide, parse_policy
+from receiver.deciding.policy import (
+    Policy,
+    PolicyError,
+    Standing,
+    container_role,
+    decide,
+    parse_policy,
+)
 
 NOW = datetime(2026, 3, 7, 23, 0, tzinfo=UTC)
 SHIPPED = resources.files("monitoring").joinpath("policy.yml").read_text(encoding="utf-8")

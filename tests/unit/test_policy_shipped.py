@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from receiver.expectations import ExpectationError, parse_expectations, run
-from receiver.gates import GATES, judge_all
-from receiver.named_facts import facts_of
-from receiver.policy import Policy, load_policy
+from receiver.deciding.expectations import ExpectationError, parse_expectations, run
+from receiver.deciding.gates import GATES, judge_all
+from receiver.deciding.named_facts import facts_of
+from receiver.deciding.policy import Policy, load_policy
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = (ROOT / "monitoring" / "policy_test.yml").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ import click
 import pytest
 import yaml
 
-from receiver.policy import Row, load_policy
+from receiver.deciding.policy import Row, load_policy
 from recovery.cli import main as recovery
 from sermon_monitor.cli import main as monitor
 from target.durations import format_duration

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from receiver.policy import parse_policy
+from receiver.deciding.policy import parse_policy
+from receiver.hearing.sight import Pulse, proved_until, still_open, unshown
+from receiver.hearing.watchdog import FINGERPRINT
 from receiver.records import AlertInstance
-from receiver.sight import Pulse, proved_until, still_open, unshown
-from receiver.watchdog import FINGERPRINT
 
 SHIPPED = parse_policy(resources.files("monitoring").joinpath("policy.yml").read_text("utf-8"))
 NOW = datetime(2026, 3, 7, 23, 0, tzinfo=UTC)

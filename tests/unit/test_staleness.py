@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from receiver.deciding.situation import History
 from receiver.records import AlertInstance, Incident, Message, Ring
-from receiver.resolved import resolved_note
-from receiver.situation import History
-from receiver.staleness import why_overtaken
 from receiver.store.heard import RESOLVED, Heard
+from receiver.telling.resolved import resolved_note
+from receiver.telling.staleness import why_overtaken
 
 NOW = datetime(2026, 3, 7, 23, 0, tzinfo=UTC)
 INCIDENT = Incident(1, "sermon-uploader", "open", "critical", NOW, NOW, None, 0, "", 0, None)

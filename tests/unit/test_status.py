@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from receiver.gates import Confirmation
+from receiver.deciding.gates import Confirmation
 from receiver.records import AlertInstance, Incident, Message, Ring, Step, Window
 from sermon_monitor.status import Kept, OpenIncident, Seen, judge
 from target.versions import Ledger, Release

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import SecretStr
 
-from receiver.heartbeat import secret_parts
+from receiver.hearing.watchdog import Silence, alert_of, judge_silence, webhook_of
 from receiver.settings import ReceiverSettings
-from receiver.watchdog import Silence, alert_of, judge_silence, webhook_of
+from receiver.telling.heartbeat import secret_parts
 from target.settings import SettingsError, read_settings, secret
 
 NOW = datetime(2026, 3, 7, 23, 0, tzinfo=UTC)

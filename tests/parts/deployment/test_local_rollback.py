@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from receiver.approval_words import title
-from receiver.approvals import Choice, decide
+from receiver.approving.approvals import Choice, decide
+from receiver.approving.wording import title
 from receiver.store import approvals
 from target.deploy import LOCK_NAME
 from target.engine import Engine

@@ -1,0 +1,332 @@
+"""The severity/action table, and decide(): what an arriving alert means. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from receiver.deciding.timing import Timing
+from receiver.maintenance.calendar import Recurring
+from receiver.records import LOOKING, Ring, Severity
+from target.durations import Duration, format_duration, parse_duration
+
+Confirm = Literal["probe", "minio", "container", "signal", "none"]
+LocalFallback = Literal["never", "approve", "auto"]
+Category = Literal["health", "performance", "resource", "container", "storage", "pipeline"]
+TARGETS = {
+    "restart": ("app", "minio", "container"),
+    "rollback": ("app", "minio"),
+    "cleanup": ("safe", "images"),
+    "person": ("",),
+    "investigate": ("container",),
+}
+"""The actions a row may name, each with the targets it may have; the first is the default.
+
+``container`` is the one of the alert's ``name`` label: the app's or MinIO's; what is investigated is that
+very container. ``safe`` is what can be made again, ``images`` are unused versions of the application.
+"""
+_CONTAINER = re.compile(r"[A-Za-z0-9][\w.-]{0,127}", re.ASCII)
+_STEP = re.compile(r"(?P<ask>ask +)?(?P<action>[a-z]+)(?: +(?P<target>[a-z]+))? +@(?P<after>\S+)")
+
+
+class PolicyError(Exception):
+    """policy.yml cannot be used. ``problems`` has one line for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PolicyStep(_Strict):
+    """``restart app @0m``: do ``action`` to ``target`` at ``after`` on the ladder.
+
+    ``ask rollback @0m``: only once a person has approved it.
+    """
+
+    action: str
+    target: str
+    after: Duration
+    ask: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        match = _STEP.fullmatch(value.strip())
+        if not match or match["action"] not in TARGETS:
+            raise ValueError(
+                f"allowed: [ask] ACTION [TARGET] @TIME with an action of {', '.join(TARGETS)}; got {value!r}"
+            )
+        if match["ask"] and match["action"] in {"person", *LOOKING}:
+            raise ValueError(
+                f"nobody is asked whether a person may be called or evidence collected; got {value!r}"
+            )
+        targets = TARGETS[match["action"]]
+        target = match["target"] or targets[0]
+        if target not in targets:
+            raise ValueError(
+                f"{match['action']} takes {' or '.join(t for t in targets if t) or 'no target'}; got {target!r}"
+            )
+        if not match["ask"] and (match["action"], target) == ("cleanup", "images"):
+            raise ValueError(f"what deletes named images must be asked for: ask {value.strip()}")
+        return {
+            "action": match["action"],
+            "target": target,
+            "after": parse_duration(match["after"]),
+            "ask": bool(match["ask"]),
+        }
+
+    def __str__(self) -> str:
+        ask, after = "ask" if self.ask else "", f"@{format_duration(self.after)}"
+        return " ".join(filter(None, (ask, self.action, self.target, after)))
+
+
+class Row(_Strict):
+    """What one alert asks for."""
+
+    alert: str
+    match: Mapping[str, str] = {}
+    category: Category = "health"
+    severity: Severity
+    discord: Literal["now", "grouped", "digest"]
+    mention: bool = False
+    confirm: Confirm = "none"
+    steps: tuple[PolicyStep, ...] = ()
+    rollback_if: str = ""  # PromQL: a rollback needs an answer to it that is not empty
+
+    growth: Literal["", "memory", "cpu"] = ""  # what must explain a proposed rollback: growth.py
+
+    @property
+    def ladder(self) -> bool:
+        """Whether it asks for a step that comes by itself: such an alert begins the ladder."""
+        return any(not step.ask and step.action not in LOOKING for step in self.steps)
+
+    @property
+    def ring(self) -> Ring:
+        """How loudly a new card of this alert arrives."""
+        if self.mention:
+            return Ring.MENTION
+        return Ring.NOTIFY if self.discord == "now" else Ring.SILENT
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        return labels.get("alertname") == self.alert and all(
+            labels.get(k) == v for k, v in self.match.items()
+        )
+
+
+class Other(_Strict):
+    discord: Literal["now", "grouped", "digest"]
+    mention: bool = False
+
+
+class Policy(_Strict):
+    """The whole of policy.yml."""
+
+    version: Literal[1]
+    local_fallback: LocalFallback = "approve"
+    timing: Timing
+    alerts: tuple[Row, ...]
+    heartbeat: tuple[str, ...] = ("Watchdog",)
+    maintenance: tuple[Recurring, ...] = ()
+    others: Mapping[Severity, Other]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Policy:
+        missing = {"critical", "warning", "info"} - set(self.others)
+        if missing:
+            raise ValueError(f"others: no row for {', '.join(sorted(missing))}")
+        keys = [(row.alert, tuple(sorted(row.match.items()))) for row in self.alerts]
+        twice = sorted({alert for alert, _ in keys if keys.count((alert, _)) > 1})
+        if twice:
+            raise ValueError(f"more than one row for {', '.join(twice)}")
+        return self
+
+    def asks(self, labels: Mapping[str, str], severity: Severity) -> bool:
+        """Whether such an alert asks for steps that come by themselves."""
+        return self.row(labels, severity).ladder
+
+    def row(self, labels: Mapping[str, str], severity: Severity) -> Row:
+        """The row for an alert's labels; the one of ``others`` where the table names none."""
+        name = labels.get("alertname") or "(unnamed alert)"
+        for row in self._by_name.get(name, ()):
+            if row.matches(labels):
+                return row
+        return _other_row(self.others[severity], name, severity)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Sequence[Row]]:
+        return {
+            row.alert: [one for one in self.alerts if one.alert == row.alert] for row in self.alerts
+        }
+
+
+@lru_cache(maxsize=256)
+def _other_row(other: Other, name: str, severity: Severity) -> Row:
+    return Row(alert=name, severity=severity, discord=other.discord, mention=other.mention)
+
+
+def parse_policy(text: str, name: str = "policy.yml") -> Policy:
+    """Raises PolicyError with one line a problem."""
+    try:
+        return Policy.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise PolicyError([f"{name}: not YAML: {' '.join(str(error).split())}"]) from error
+    except ValidationError as error:
+        lines = [
+            f"{name}: {'.'.join(map(str, item['loc'])) or 'file'}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()
+        ]
+        raise PolicyError(lines) from error
+
+
+def load_policy(path: Path) -> Policy:
+    """Raises PolicyError, also where the file cannot be read."""
+    try:
+        return parse_policy(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError([f"{path}: cannot be read: {error}"]) from error
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step to be remembered for an incident; ``due_at`` already counts from the ladder's zero."""
+
+    action: str
+    target: str
+    due_at: datetime
+    ask: bool = False
+    """Only with a person's approval."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an arriving alert means, and why, in words."""
+
+    kind: Literal["heartbeat", "repeat", "join", "open", "reopen", "end", "stray end"]
+    reason: str
+    row: Row | None = None
+    steps: tuple[PlannedStep, ...] = ()
+    ladder_at: datetime | None = None
+    rings: bool = False
+    """Something new that people must hear of, also where a card is there already."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known when an alert arrives."""
+
+    known: bool
+    """An instance with this fingerprint is open."""
+    open_incident: int | None = None
+    recent_incident: int | None = None
+    """An incident of the same service that ended within FLAP_WINDOW."""
+    ladder_at: datetime | None = None
+    """The zero of the ladder that is under way; None where none is."""
+    taken: frozenset[tuple[str, str]] = frozenset()
+    """(action, target) of steps that are not planned again."""
+
+
+def container_role(name: str, minio_service: Sequence[str]) -> Literal["app", "minio"]:
+    """Whose container ``name`` is: one named as in MINIO_SERVICE, or by compose as PROJECT-SERVICE-1."""
+    for service in minio_service:
+        if name == service or re.search(rf"(^|[-_]){re.escape(service)}[-_]\d+$", name):
+            return "minio"
+    return "app"
+
+
+def asked(
+    row: Row, labels: Mapping[str, str], minio_service: Sequence[str]
+) -> dict[tuple[str, str], PolicyStep]:
+    """The steps that a row asks for about an alert with these labels, by (action, target)."""
+    if not row.steps:
+        return {}
+    name = labels.get("name", "")
+    role = container_role(name, minio_service)
+    about_minio = row.category == "container" and role == "minio"
+    return {
+        (step.action, _target(step, name, role)): step
+        for step in row.steps
+        # An older image of the application cannot cure MinIO's container.
+        if not (step.action == "rollback" and about_minio)
+    }
+
+
+def _target(step: PolicyStep, name: str, role: str) -> str:
+    if step.action == "investigate":
+        return name if _CONTAINER.fullmatch(name) else ""
+    return role if step.target == "container" else step.target
+
+
+def _plan(
+    row: Row,
+    labels: Mapping[str, str],
+    standing: Standing,
+    minio_service: Sequence[str],
+    zero: datetime,
+) -> tuple[PlannedStep, ...]:
+    return tuple(
+        PlannedStep(action=action, target=target, due_at=zero + step.after, ask=step.ask)
+        for (action, target), step in asked(row, labels, minio_service).items()
+        if (action, target) not in standing.taken
+    )
+
+
+def decide(
+    policy: Policy,
+    name: str,
+    labels: Mapping[str, str],
+    severity: Severity,
+    *,
+    firing: bool,
+    standing: Standing,
+    now: datetime,
+    minio_service: Sequence[str] = (),
+) -> Decision:
+    """What one alert of a webhook means for the incidents of its service."""
+    if name in policy.heartbeat:
+        return Decision(kind="heartbeat", reason=f"{name} shows that the pipeline works")
+    if not firing:
+        if standing.known:
+            return Decision(kind="end", reason=f"{name} is over, says Alertmanager")
+        return Decision(
+            kind="stray end", reason=f"{name} ended, but was not known here; nothing is opened"
+        )
+    if standing.known:
+        return Decision(kind="repeat", reason=f"{name} is known and still fires")
+    row = policy.row(labels, severity)
+    kind: Literal["join", "open", "reopen"]
+    if standing.open_incident is not None:
+        kind, reason = "join", f"{name} joins the open incident of its service"
+    elif standing.recent_incident is not None:
+        kind, reason = (
+            "reopen",
+            f"{name} fires again soon after the incident ended: it is the same one, its budget is not refilled",
+        )
+    else:
+        kind, reason = "open", f"{name} opens an incident"
+    # Without a ladder (a new incident, one that came back, one of mere warnings) a new one begins.
+    # What only asks is on no ladder: an emergency that joins hours later begins at its own zero.
+    zero = (standing.ladder_at if kind == "join" and row.ladder else None) or now
+    steps = _plan(row, labels, standing, minio_service, zero)
+    return Decision(
+        kind=kind,
+        reason=reason,
+        row=row,
+        steps=steps,
+        ladder_at=zero if row.ladder else standing.ladder_at,
+        rings=row.ring > Ring.SILENT
+        and (kind == "reopen" or (row.ladder and standing.ladder_at is None)),
+    )

@@ -1,0 +1,349 @@
+"""Gathers the facts that the gates ask for, for one step at one moment. Looks; changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from sqlite3 import Connection
+
+from receiver import emergency
+from receiver.approving import questions
+from receiver.approving.approvals import latest
+from receiver.deciding import gates
+from receiver.deciding.causes import Causes
+from receiver.deciding.curable import Cures
+from receiver.deciding.in_flight import under_way
+from receiver.deciding.policy import Policy, Row, asked
+from receiver.garbage import Garbage
+from receiver.github.client import GitHub
+from receiver.hearing.prometheus import still_active
+from receiver.http import Http
+from receiver.maintenance.calendar import Calendar
+from receiver.maintenance.windows import words_of
+from receiver.records import (
+    AlertInstance,
+    Approval,
+    Ask,
+    Event,
+    EvidenceFile,
+    Incident,
+    Step,
+    Window,
+)
+from receiver.route import Router
+from receiver.settings import ReceiverSettings
+from receiver.store import approvals, evidence, incidents, steps, windows
+from receiver.store import by_hand as hand
+from receiver.telling.delivery import DeliveryError
+from receiver.verify import Confirmer
+from receiver.way_back import RollbackTarget, WayBack
+from target import roles
+from target.durations import format_duration
+from target.engine import Container, EngineError
+
+
+@dataclass(frozen=True)
+class History:
+    """What the store knows about an incident and about the budgets."""
+
+    incident: Incident
+    alerts: Sequence[AlertInstance]
+    steps: Sequence[Step]
+    running: Sequence[Step]
+    rollbacks: Sequence[Step]
+    restarts: Sequence[Step]
+    window: Window | None
+    """The maintenance window that is open."""
+    notes: Sequence[Event] = ()
+    """What people have noted, the newest last."""
+    approvals: Sequence[Approval] = ()
+    """Of the incident, the oldest first."""
+    evidence: Sequence[EvidenceFile] = ()
+    """Of the incident, the oldest first."""
+    stops: Sequence[Step] = ()
+    """Emergency stops of late, of any incident."""
+
+
+def read_history(c: Connection, incident_id: int, now: datetime) -> History | None:
+    """One consistent reading; None for an unknown incident."""
+    incident = incidents.incident(c, incident_id)
+    if incident is None:
+        return None
+    return History(
+        incident=incident,
+        alerts=incidents.alerts(c, incident_id),
+        steps=steps.steps(c, incident_id),
+        running=steps.running(c),
+        rollbacks=steps.started(c, "rollback", now - timedelta(days=1)),
+        restarts=steps.started(c, "restart", now - timedelta(hours=1)),
+        window=windows.active(c, now),
+        notes=hand.notes(c, incident_id),
+        approvals=approvals.of_incident(c, incident_id),
+        evidence=evidence.of_incident(c, incident_id),
+        stops=steps.started(c, emergency.ACTION, now - emergency.REMEMBERED),
+    )
+
+
+class Lookout:
+    """Puts together what the store, the Engine, Alertmanager and our own probes say."""
+
+    def __init__(
+        self,
+        settings: ReceiverSettings,
+        policy: Policy,
+        confirmer: Confirmer,
+        http: Http,
+        github: GitHub | None = None,
+    ) -> None:
+        self.settings = settings
+        self.policy = policy
+        self.confirmer = confirmer
+        self.way_back = WayBack(settings, confirmer, github)
+        self._cures = Cures(settings, confirmer, http)
+        self.garbage = Garbage(settings, confirmer.engine)
+        self.causes = Causes(settings, policy.timing, confirmer, http, self.way_back)
+        self.router = Router(settings, policy.local_fallback, confirmer.engine, github)
+        self._http = http
+        self.calendar = Calendar(policy.maintenance, settings.zone)
+        self.doubt: Callable[[str], None] = lambda _why: None
+        """Called with a reason when our record and Alertmanager disagree."""
+
+    async def judge(
+        self, step: Step, history: History, now: datetime
+    ) -> tuple[gates.Facts, gates.Verdict]:
+        """The verdict on a step: by every firing alert that asks for it; the most permitting one counts."""
+        judged = [
+            await self._to_the_end(step, facts) for facts in await self.facts(step, history, now)
+        ]
+        return min(judged, key=lambda one: gates.OUTCOMES.index(one[1].outcome))
+
+    async def _to_the_end(
+        self, step: Step, facts: gates.Facts
+    ) -> tuple[gates.Facts, gates.Verdict]:
+        """GitHub is asked last, and only about a rollback that nothing but a person's word holds."""
+        verdict = gates.judge(facts)
+        if facts.action != "rollback" or facts.switches.dry_run:
+            return facts, verdict
+        if verdict.gate == "known-good target" and facts.target.elsewhere:
+            facts = replace(facts, target=_as_fact(await self.way_back.find(step.target)))
+            verdict = gates.judge(facts)
+        if verdict.outcome == "pass" or verdict.gate == "approved":
+            facts = await self._by_route(step, facts)
+            verdict = gates.judge(facts)
+        return facts, verdict
+
+    async def _by_route(self, step: Step, facts: gates.Facts) -> gates.Facts:
+        """Facts that say by which way it would go, and whether a person must allow that way."""
+        found = await self.way_back.find(step.target)
+        route = await self.router.route(found, facts.now, step.target)
+        facts = replace(facts, readiness=gates.Readiness(route.outcome, route.words))
+        if route.way == "local" and self.router.mode == "approve":
+            facts = replace(
+                facts, ask=self.router.question(found.running, route.words, step.target)
+            )
+        return facts
+
+    async def facts(self, step: Step, history: History, now: datetime) -> list[gates.Facts]:
+        """The facts for a step, once for each row that asks for it; once where none does any more."""
+        asking = self._asking(step, history.alerts)
+        common, question = await self._common(step, history, asking, now)
+        if step.action == "person":
+            return [replace(common, confirmation=await self.look_at_end(history))]
+        rows = {id(row): row for row in (self._row(alert) for alert in asking)}
+        if not rows:
+            return [common]
+        return [await self._by_row(common, question, step, row, asking) for row in rows.values()]
+
+    async def _by_row(
+        self,
+        common: gates.Facts,
+        question: Ask,
+        step: Step,
+        row: Row,
+        asking: Sequence[AlertInstance],
+    ) -> gates.Facts:
+        about = [alert for alert in asking if self._row(alert) is row]
+        table = asked(row, about[0].labels, self.settings.minio_service)
+        planned = table.get((step.action, step.target))
+        asks = planned is None or planned.ask  # an emergency stop is in no row, and always asked
+        rolls = step.action == "rollback"
+        destination = common.destination
+        if step.action == "cleanup" and not destination:
+            destination = await self._no_room(step, question, about)
+        return replace(
+            common,
+            destination=destination,
+            ask=replace(question, why=question.why or f"{row.alert} fires", rings=row.mention)
+            if asks
+            else None,
+            alert=row.alert,
+            category=row.category,
+            confirm=row.confirm,
+            confirmation=await self.confirmer.look(row.confirm, about),
+            incurable=await self.causes.incurable(step, row, common.now),
+            unexplained=await self._cures.unexplained(row, common.now) if rolls else "",
+        )
+
+    async def _common(
+        self, step: Step, history: History, asking: Sequence[AlertInstance], now: datetime
+    ) -> tuple[gates.Facts, Ask]:
+        """What is the same for every row; and what a person would be asked, should a row ask."""
+        containers, engine_words = await self._containers()
+        target = gates.Target(False, "")
+        if step.action == "rollback":
+            target = (
+                _as_fact(await self.way_back.remembered(containers, step.target))
+                if containers is not None
+                else gates.Target(False, engine_words, may_return=True)
+            )
+        question = await self._question(step, containers or (), now)
+        facts = gates.Facts(
+            now=now,
+            action=step.action,
+            alert=step.alert or "the incident",
+            category="health",
+            confirm="none",
+            alerts_firing=len(asking),
+            alertmanager_says=await self._alertmanager(asking),
+            switches=gates.Switches(
+                auto_rollback_enabled=self.settings.auto_rollback_enabled,
+                rollback_on_health_failure=self.settings.rollback_on_health_failure,
+                rollback_on_performance_degradation=self.settings.rollback_on_performance_degradation,
+                rollback_on_resource_exhaustion=self.settings.rollback_on_resource_exhaustion,
+                dry_run=self.settings.dry_run,
+                emergency_stop_on_critical=self.settings.emergency_stop_on_critical,
+            ),
+            confirmation=gates.Confirmation(None, ""),
+            budget=self._budget(history),
+            in_flight=under_way(step, history.running)
+            or emergency.in_force(step, history.stops, containers or (), self.settings),
+            incurable="",
+            target=target,
+            destination=self._destination(step, containers, engine_words),
+            maintenance=words_of(history.window),
+            destination_may_return=step.action == emergency.ACTION
+            or (step.action in ("restart", "cleanup") and containers is None),
+            approval=latest(history.approvals, step),
+        )
+        return facts, question
+
+    async def _question(self, step: Step, containers: Sequence[Container], now: datetime) -> Ask:
+        """What a person would be asked, should a row ask. The row adds why, the gate a rollback's target."""
+        if step.action == "rollback":
+            return questions.rollback(roles.app_containers(containers, self.settings))
+        if (step.action, step.target) == ("cleanup", "images"):
+            try:
+                old = await asyncio.to_thread(self.garbage.old_versions, now)
+            except EngineError:
+                old = ()  # the gate "destination" says it
+            return questions.old_versions(old)
+        if step.action == emergency.ACTION:
+            return questions.stop(emergency.live(containers, self.settings))
+        return questions.restart(step.action, containers_of(containers, step.target, self.settings))
+
+    def asking(self, alerts: Sequence[AlertInstance]) -> list[AlertInstance]:
+        """The firing alerts that ask for any step."""
+        return [a for a in alerts if a.firing and self.policy.asks(a.labels, a.severity)]
+
+    async def look_at_end(self, history: History) -> gates.Confirmation:
+        """Our own look when nothing that asks for steps fires: at that; at all where nothing asked."""
+        about = [a for a in history.alerts if self.policy.asks(a.labels, a.severity)]
+        return await self.confirmer.look_all(self.policy, about or history.alerts)
+
+    def wanted(self, step: Step, history: History) -> bool:
+        """Whether an alert that fires asks for a step."""
+        return bool(self._asking(step, history.alerts))
+
+    def _row(self, alert: AlertInstance) -> Row:
+        return self.policy.row(alert.labels, alert.severity)
+
+    def _asking(self, step: Step, alerts: Sequence[AlertInstance]) -> list[AlertInstance]:
+        """The firing alerts whose row asks for this step; for a person, for any step."""
+        firing = [alert for alert in alerts if alert.firing]
+        if step.action == "person":
+            return self.asking(alerts)
+        if step.action == emergency.ACTION:
+            return [alert for alert in self.asking(alerts) if alert.severity == "critical"]
+        wanted, minio = (step.action, step.target), self.settings.minio_service
+        return [a for a in firing if wanted in asked(self._row(a), a.labels, minio)]
+
+    async def _no_room(self, step: Step, question: Ask, about: Sequence[AlertInstance]) -> str:
+        """Why a clean-up would give no room on the disks that are full, in words."""
+        if step.target == "images" and not question.subject:
+            after = format_duration(self.settings.cleanup_images_after)
+            return f"no unused version of the application is older than {after}"
+        try:
+            words = [
+                await asyncio.to_thread(self.garbage.elsewhere, alert.labels.get("mountpoint", ""))
+                for alert in about
+            ]
+        except EngineError as error:
+            return str(error)
+        return "" if "" in words else "; ".join(words)
+
+    async def _containers(self) -> tuple[list[Container] | None, str]:
+        try:
+            return await self.confirmer.containers(), ""
+        except EngineError as error:
+            return None, str(error)
+
+    async def _alertmanager(self, alerts: Sequence[AlertInstance]) -> bool | None:
+        url = self.settings.alertmanager_url
+        firing = {alert.fingerprint for alert in alerts if alert.firing}
+        if url is None or not firing:
+            return None
+        try:
+            active = await still_active(self._http, url, firing)
+        except DeliveryError:
+            return None  # the gate says in words that Alertmanager could not be asked
+        if not active:
+            self.doubt("Alertmanager no longer has what fires here")
+        return active
+
+    def _budget(self, history: History) -> gates.Budget:
+        return gates.Budget(
+            cooldown=self.settings.cooldown,
+            max_rollbacks_per_day=self.settings.max_rollbacks_per_day,
+            max_restarts_per_hour=self.settings.max_restarts_per_hour,
+            rollbacks_of_incident=sum(
+                s.action == "rollback" and s.started_at is not None for s in history.steps
+            ),
+            rollbacks_last_day=len(history.rollbacks),
+            restarts_last_hour=len(history.restarts),
+            last_rollback_at=history.rollbacks[0].started_at if history.rollbacks else None,
+        )
+
+    def _destination(
+        self, step: Step, containers: Sequence[Container] | None, engine_words: str
+    ) -> str:
+        if step.action in ("cleanup", emergency.ACTION) and containers is None:
+            return engine_words
+        if step.action == emergency.ACTION and not emergency.live(containers or (), self.settings):
+            return "nothing of the application runs"
+        if step.action == "restart":
+            if containers is None:
+                return engine_words
+            if not containers_of(containers, step.target, self.settings):
+                return f"no container of {step.target.upper()}_SERVICE exists"
+        return ""
+
+
+def containers_of(
+    containers: Sequence[Container], target: str, settings: ReceiverSettings
+) -> list[Container]:
+    """The containers of a step's target, ``app`` or ``minio``."""
+    return roles.of_target(containers, target, settings)
+
+
+def _as_fact(found: RollbackTarget) -> gates.Target:
+    release = found.release
+    return gates.Target(
+        found.known,
+        found.words,
+        release.title if release else found.commit[:7],
+        release.image_id if release else found.commit,
+        found.may_return,
+        found.elsewhere,
+    )

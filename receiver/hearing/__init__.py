@@ -1,0 +1,1 @@
+"""What Alertmanager and Prometheus say, and what it changes in the store."""

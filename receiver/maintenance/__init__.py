@@ -1,0 +1,1 @@
+"""Windows in which nothing is done and nobody is called."""
