@@ -71,15 +71,21 @@ def stopped(machine: Machine) -> None:
 
 def hungry(machine: Machine) -> None:
     """A program in the application's container that keeps what it got."""
-    hog = "import time; kept = bytearray(64 << 20); time.sleep(3600)"
+    hog = "import time; kept = bytearray(64 << 20); time.sleep(600)"
+    fed: set[str] = set()
 
     def at_work() -> bool:
-        """It is started again where it went with a container that was just being started anew."""
-        if "time.sleep(3600)" not in machine.docker("top", APP):
+        """It is started once more where it went with a container that was just being started anew."""
+        container = machine.client.container(APP).id
+        if container not in fed:
             machine.docker("exec", "--detach", APP, "python3", "-c", hog)
-        return "time.sleep(3600)" in machine.docker("top", APP)
+            fed.add(container)
+        return "time.sleep(600)" in machine.docker("top", APP, "-eo", "pid,args")
 
-    wait_for(at_work, "the hungry program", within=180)
+    try:
+        wait_for(at_work, "the hungry program", within=60)
+    except AssertionError as error:
+        raise AssertionError(machine.docker("top", APP)) from error
 
 
 def full(machine: Machine) -> None:
