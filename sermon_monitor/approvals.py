@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
@@ -12,20 +11,21 @@ from receiver.approving.approvals import Choice, Decided, decide
 from receiver.store.database import StoreError
 from sermon_monitor import shown, store_file
 from sermon_monitor.settings import Settings
-from sermon_monitor.terminal import by_option, fail, person, settings_of
+from sermon_monitor.terminal import (
+    by_option,
+    fail,
+    found_in_store,
+    limit_option,
+    person,
+    settings_of,
+)
 
 _NUMBER = click.argument("number", metavar="ID", type=click.IntRange(1, 2**63 - 1))
 
 
 @click.command("approvals")
 @click.option("--json", "as_json", is_flag=True, help="Print the approvals as JSON.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10000),
-    default=20,
-    show_default=True,
-    help="How many, open ones first.",
-)
+@limit_option
 @click.pass_context
 def approvals_command(context: click.Context, as_json: bool, limit: int) -> None:
     """List what waits for a person's approval, and what became of earlier questions.
@@ -33,13 +33,7 @@ def approvals_command(context: click.Context, as_json: bool, limit: int) -> None
     Example: sermon-monitor approvals --json
     """
     settings = settings_of(context)
-    found: list[dict[str, Any]] = []
-    try:
-        if store_file.exists(settings.database_path):
-            with store_file.looking(settings.database_path) as connection:
-                found = board.approvals(connection, limit)
-    except StoreError as error:
-        fail([str(error)])
+    found = found_in_store(settings, lambda c: board.approvals(c, limit))
     shown.approvals(found, as_json=as_json)
 
 

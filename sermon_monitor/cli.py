@@ -18,7 +18,7 @@ from receiver.hearing.alertmanager import BodyError, parse_webhook
 from receiver.store.database import StoreError
 from sermon_monitor import check as checks
 from sermon_monitor import explain as explaining
-from sermon_monitor import secrets, serve, shown, store_file
+from sermon_monitor import secrets, serve, shown
 from sermon_monitor.approvals import approvals_command, approve_command, deny_command
 from sermon_monitor.audit import audit_command
 from sermon_monitor.by_hand import discard_command, note_command, retry_command
@@ -32,7 +32,7 @@ from sermon_monitor.policy_test import policy_group
 from sermon_monitor.report_cli import report_rollback
 from sermon_monitor.settings import Settings, without_effect
 from sermon_monitor.status import status_command
-from sermon_monitor.terminal import fail, settings_of
+from sermon_monitor.terminal import fail, found_in_store, limit_option, settings_of
 from target.rules import render_rules
 
 MAX_REPLAY_BYTES = 64 * 1024 * 1024
@@ -150,13 +150,7 @@ def replay_command(context: click.Context, file: Path, as_json: bool) -> None:
 
 @main.command("incidents")
 @click.option("--json", "as_json", is_flag=True, help="Print the incidents as JSON.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10000),
-    default=20,
-    show_default=True,
-    help="How many, open ones first.",
-)
+@limit_option
 @click.pass_context
 def incidents_command(context: click.Context, as_json: bool, limit: int) -> None:
     """List incidents with their alerts and steps, open ones first.
@@ -164,13 +158,7 @@ def incidents_command(context: click.Context, as_json: bool, limit: int) -> None
     Example: sermon-monitor incidents --json
     """
     settings = settings_of(context)
-    found: list[dict[str, Any]] = []
-    try:
-        if store_file.exists(settings.database_path):
-            with store_file.looking(settings.database_path) as connection:
-                found = board.overview(connection, datetime.now(UTC), limit)
-    except StoreError as error:
-        fail([str(error)])
+    found = found_in_store(settings, lambda c: board.overview(c, datetime.now(UTC), limit))
     shown.incidents(found, as_json=as_json)
 
 

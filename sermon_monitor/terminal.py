@@ -5,12 +5,14 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from sqlite3 import Connection
+from typing import Any, NoReturn
 
 import click
 
-from sermon_monitor import logs, shown
+from receiver.store.database import StoreError
+from sermon_monitor import logs, shown, store_file
 from sermon_monitor.settings import Settings, SettingsError, load
 
 LONGEST_NAME = 60
@@ -46,6 +48,26 @@ def _account() -> str:
         return f"user {os.getuid()}"
 
 
+def found_in_store(
+    settings: Settings, query: Callable[[Connection], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """What ``query`` finds; nothing where there is no store yet. Ends with one line where it cannot be read."""
+    try:
+        if store_file.exists(settings.database_path):
+            with store_file.looking(settings.database_path) as connection:
+                return query(connection)
+    except StoreError as error:
+        fail([str(error)])
+    return []
+
+
 by_option = click.option(
     "--by", metavar="NAME", help="Who does it, for the audit trail (default: the account)."
+)
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(1, 10000),
+    default=20,
+    show_default=True,
+    help="How many, open ones first.",
 )
