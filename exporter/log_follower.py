@@ -153,7 +153,7 @@ class LogFollower:
         """One container's log to its end, again whenever it runs again."""
         pause = self._retry[0]
         while not one.gone:
-            run = one.container.started_at
+            run, known = one.container.started_at, one.reader.last_nano
             try:
                 await self._read(one)
                 one.problem, pause = "", self._retry[0]
@@ -173,6 +173,10 @@ class LogFollower:
             if one.doubtful and one.container.running and one.container.started_at == run:
                 self.interruptions["connection"] += 1
             one.doubtful = False
+            if (
+                one.reader.last_nano != known
+            ):  # an Engine may close before the last lines: ask once more
+                continue
             while not (one.problem or one.container.running or one.container.started_at != run):
                 one.changed.clear()
                 await one.changed.wait()

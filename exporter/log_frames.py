@@ -11,7 +11,7 @@ from __future__ import annotations
 from operator import eq, itemgetter
 
 from target.engine import EngineError
-from target.engine_stream import MAX_FRAME_BYTES, FrameError
+from target.engine_frames import MAX_FRAME_BYTES, FrameError
 
 HEADER_BYTES = 8
 ENGINE_ERROR = 3

@@ -25,7 +25,7 @@ from exporter.log_json import (
 from exporter.log_layout import FILE, FRAMES, STAMP_BYTES, TERMINAL, Recognised
 from exporter.traffic import Traffic
 from target.access_log import STDOUT, Access, Text, parse_line, without_colours
-from target.engine_stream import LineParser
+from target.engine_frames import LineParser
 from target.log_lines import ENTRY_BYTES, Cursor, LineAssembler, parse_entry
 
 STDERR = 2

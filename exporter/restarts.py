@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from target.engine import Container
-from target.engine_stream import Event
+from target.engine_frames import Event
 
 _MOST = 512
 """Names and ids remembered; a deployment has a handful."""

@@ -8,11 +8,11 @@ from sqlite3 import Connection
 from typing import Any
 
 from receiver.approving.wording import title
-from receiver.deciding.situation import read_history
 from receiver.records import Approval
 from receiver.store import approvals as approval_rows
 from receiver.store import evidence as evidence_rows
 from receiver.store import incidents, messages, windows
+from receiver.store.history import read_history
 
 
 def overview(c: Connection, now: datetime, limit: int = 50) -> list[dict[str, Any]]:

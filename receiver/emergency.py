@@ -17,8 +17,6 @@ from target.members import members
 ACTION = "emergency_stop"
 AFTER = timedelta(minutes=10)
 """On the ladder: whoever was called may have put it right by then."""
-REMEMBERED = timedelta(days=7)
-"""How long a stop that was done is looked back at; what stands still for longer is nobody's emergency."""
 LIVE = ("running", "restarting", "paused")
 PLANNED = "only if it is still critical then, and a person approves it"
 START_AGAIN = "to start it again, on the host, type: sermon-recovery emergency-restart"

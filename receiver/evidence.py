@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from receiver.redaction import SECRET_NAME, Redactor
-from target.engine_stream import Event
+from target.engine_frames import Event
 from target.engine_tail import LogLine
 from target.versions import Release
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from receiver.notifiers.discord import validate_webhook_url
+from receiver.webhook_url import validate_webhook_url
 from target.durations import Duration, parse_duration
 from target.rules import Thresholds
 from target.settings import (

@@ -19,7 +19,7 @@ from receiver.approving.wording import waiting_words
 from receiver.clock import Clock
 from receiver.deciding import aftermath, gates
 from receiver.deciding.closing import Closing
-from receiver.deciding.situation import History, Lookout, read_history
+from receiver.deciding.situation import Lookout
 from receiver.hearing.sight import Lookback
 from receiver.maintenance.windows import keep_windows
 from receiver.metrics import Metrics
@@ -27,6 +27,7 @@ from receiver.records import LOOKING, Approval, Ask, Ring, Step
 from receiver.store import agenda, incidents, messages, steps
 from receiver.store import approvals as approval_rows
 from receiver.store.database import Database, StoreError
+from receiver.store.history import History, read_history
 from receiver.timers import Timers
 from target.engine import EngineError
 
@@ -205,13 +206,8 @@ class Worker:
                 if state == "refused" and verdict.gate in _NEEDS_A_PERSON and not left:
                     steps.hasten_person(c, step.incident_id, now)
             if news:
-                self._record(
-                    c,
-                    step.incident_id,
-                    f"{step.action} {verdict.outcome}",
-                    f"{verdict.gate}: {verdict.reason}",
-                    now,
-                )
+                told = f"{verdict.gate}: {verdict.reason}"
+                self._record(c, step.incident_id, f"{step.action} {verdict.outcome}", told, now)
 
         await self._database.run(change)
         if news:

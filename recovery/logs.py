@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
@@ -20,9 +21,11 @@ from recovery.run import Flags, Session, session_of
 from recovery.shown import stdout
 from target.durations import format_duration, parse_duration
 from target.engine import Container, EngineError
-from target.engine_stream import EngineStream
 from target.engine_tail import following, recent_lines
 from target.times import parse_rfc3339
+
+if TYPE_CHECKING:
+    from target.engine_stream import EngineStream
 
 DEFAULT_LINES = 100
 MOST_LINES = 100_000
@@ -142,6 +145,8 @@ def _read(session: Session, container: Container, asked: Asked) -> list[Seen]:
 
 
 async def _follow(session: Session, containers: Sequence[Container], asked: Asked) -> None:
+    from target.engine_stream import EngineStream  # noqa: PLC0415 - aiohttp is half of what the toolkit's start costs
+
     stream = EngineStream(session.engine.host)
     await asyncio.gather(*(_follow_one(session, stream, one, asked) for one in containers))
 

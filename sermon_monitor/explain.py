@@ -11,7 +11,7 @@ from typing import Any
 
 from receiver.deciding import gates
 from receiver.deciding.policy import Decision, Policy, asked, load_policy
-from receiver.deciding.situation import Lookout, read_history
+from receiver.deciding.situation import Lookout
 from receiver.hearing.alertmanager import Alert, Webhook
 from receiver.hearing.intake import Intake, accept
 from receiver.http import Http, open_session
@@ -20,6 +20,7 @@ from receiver.maintenance.windows import open_recurring
 from receiver.records import Step
 from receiver.service import build_github, policy_path
 from receiver.store import incidents, steps
+from receiver.store.history import read_history
 from receiver.verify import Confirmer
 from sermon_monitor import store_file
 from sermon_monitor.settings import Settings

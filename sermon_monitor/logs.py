@@ -8,8 +8,6 @@ import sys
 from collections.abc import Iterable
 
 import structlog
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.web import RequestPayloadError
 from pydantic import BaseModel, SecretStr
 from structlog.typing import EventDict, Processor
 
@@ -58,6 +56,9 @@ def shorten_protocol_faults(record: logging.LogRecord) -> bool:
 
     Nothing of what the caller sent is told: it may be half of a secret.
     """
+    from aiohttp.http_exceptions import HttpProcessingError  # noqa: PLC0415 - the process has it; no other command shall wait for it
+    from aiohttp.web import RequestPayloadError  # noqa: PLC0415
+
     fault = record.exc_info[1] if record.exc_info else None
     if not isinstance(fault, HttpProcessingError | RequestPayloadError):
         return True

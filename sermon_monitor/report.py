@@ -18,11 +18,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, Validatio
 from receiver.github.api import Api
 from receiver.github.records import Records
 from receiver.http import Http, open_session
-from receiver.notifiers.discord import Discord, validate_webhook_url
+from receiver.notifiers.discord import Discord
 from receiver.records import Ring
 from receiver.telling.delivery import DeliveryError
 from receiver.telling.markdown import clean
 from receiver.telling.note import Field, Note
+from receiver.webhook_url import validate_webhook_url
 from target.settings import HttpUrl, Room
 
 MAX_BYTES = 1024 * 1024

@@ -17,8 +17,9 @@ from typing import Any
 import structlog
 
 from target.engine import Container, Engine, EngineError
+from target.engine_frames import Event
 from target.engine_reader import CONNECTIONS, EngineReader
-from target.engine_stream import EngineStream, Event
+from target.engine_stream import EngineStream
 from target.roles import is_ours
 
 _NOT_A_CHANGE = re.compile(r"exec_|top\b|attach|detach|resize|archive-path|extract-to-dir|export")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from target.engine import Container, Engine
-from target.engine_stream import EngineStream, FrameParser, LineParser
+from target.engine_frames import FrameParser, LineParser
 from target.log_lines import LineAssembler, parse_entry
+
+if TYPE_CHECKING:
+    from target.engine_stream import EngineStream
 
 
 class LogLine(NamedTuple):

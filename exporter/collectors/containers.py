@@ -20,8 +20,8 @@ from exporter.exposition import Family, Samples
 from exporter.restarts import Restarts
 from exporter.scrape import CollectorError, Reading
 from target.engine import Container
+from target.engine_frames import Event
 from target.engine_reader import EngineReader
-from target.engine_stream import Event
 
 _MOST_UPDATED = 10_000
 """Updates remembered between two scrapes."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from receiver.deciding.situation import History
 from receiver.evidence import Evidence
 from receiver.records import Ask, Step
+from receiver.store.history import History
 
 
 @dataclass(frozen=True)

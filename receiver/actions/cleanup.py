@@ -12,10 +12,10 @@ from typing import Any
 
 from receiver.actions import Progress
 from receiver.approving.approvals import latest
-from receiver.deciding.situation import History
 from receiver.garbage import Disk, Garbage, size
 from receiver.records import Step
 from receiver.settings import ReceiverSettings
+from receiver.store.history import History
 from target.engine import Engine, EngineError
 from target.reclaimable import Reclaimable
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from receiver.actions import Progress
 from receiver.approving.approvals import HOLDS, latest
-from receiver.deciding.situation import History
 from receiver.deciding.timing import Timing
 from receiver.emergency import ACTION, LIVE, START_AGAIN
 from receiver.records import Step
+from receiver.store.history import History
 from target.engine import Container, Engine, EngineError
 
 GRACE_SECONDS = 10

@@ -14,16 +14,16 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from receiver.actions import Progress
-from receiver.deciding.situation import History
 from receiver.evidence import LOG_LINES, Gathered, compose, mount_sources
 from receiver.host_state import host_lines
 from receiver.records import Step
 from receiver.settings import ReceiverSettings
+from receiver.store.history import History
 from receiver.way_back import LEDGER
 from target import roles
 from target.blocking import BlockedError, Blocking
 from target.engine import Container, Engine, EngineError, parse_container
-from target.engine_stream import Event, parse_event
+from target.engine_frames import Event, parse_event
 from target.engine_tail import recent_lines
 from target.version_keeper import LedgerFile
 from target.versions import Release

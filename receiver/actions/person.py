@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from receiver.actions import Progress
-from receiver.deciding.situation import History
 from receiver.records import Step
+from receiver.store.history import History
 
 
 class Person:

@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from receiver.actions import Progress
-from receiver.deciding.situation import History, containers_of
+from receiver.deciding.situation import containers_of
 from receiver.records import Step
 from receiver.settings import ReceiverSettings
+from receiver.store.history import History
 from target.engine import Container, Engine, EngineError
 from target.times import parse_rfc3339
 

@@ -20,11 +20,12 @@ from receiver.actions.local_rollback import LocalRollback, failed
 from receiver.approving.approvals import latest
 from receiver.approving.wording import expired_words, undecidable, waiting_words
 from receiver.deciding.gates import Confirmation
-from receiver.deciding.situation import History, Lookout
+from receiver.deciding.situation import Lookout
 from receiver.deciding.timing import Timing
 from receiver.github.client import GitHub
 from receiver.records import Step
 from receiver.route import BY_HAND
+from receiver.store.history import History
 from receiver.way_back import RollbackTarget
 from target import roles
 from target.engine import Container, EngineError

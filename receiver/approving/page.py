@@ -23,11 +23,12 @@ from receiver.approving.links import PAGE_GOOD_FOR, PATH, Links
 from receiver.approving.wording import title, undecidable
 from receiver.clock import Clock
 from receiver.deciding import gates
-from receiver.deciding.situation import History, Lookout, read_history
+from receiver.deciding.situation import Lookout
 from receiver.metrics import Metrics
 from receiver.records import Approval, Step
 from receiver.store import approvals, steps
 from receiver.store.database import Database, StoreError
+from receiver.store.history import History, read_history
 from target.backups import newest_backup
 from target.durations import format_duration
 

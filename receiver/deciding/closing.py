@@ -9,8 +9,9 @@ from sqlite3 import Connection
 
 from receiver.deciding.ending import Ending, Sight, judge_end
 from receiver.deciding.gates import Confirmation
-from receiver.deciding.situation import History, Lookout
+from receiver.deciding.situation import Lookout
 from receiver.store import incidents, messages, steps
+from receiver.store.history import History
 from receiver.telling.resolved import tell_resolved
 
 Record = Callable[[Connection, int, str, str, datetime], None]

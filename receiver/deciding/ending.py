@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from receiver.deciding.gates import Confirmation
-from receiver.deciding.situation import History
 from receiver.records import LOOKING, AlertInstance, Step
+from receiver.store.history import History
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from sqlite3 import Connection
 
 from receiver.deciding.ending import CLEAR, Sight
 from receiver.deciding.policy import Policy
-from receiver.deciding.situation import History
 from receiver.hearing.prometheus import active_alerts
 from receiver.hearing.watchdog import FINGERPRINT
 from receiver.http import Http
@@ -23,6 +22,7 @@ from receiver.records import AlertInstance
 from receiver.settings import ReceiverSettings
 from receiver.store import heartbeats
 from receiver.store.database import Database
+from receiver.store.history import History
 from receiver.telling.delivery import DeliveryError
 
 _OWN_LOOKS = ("probe", "minio", "container")

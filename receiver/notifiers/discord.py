@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import structlog
 from pydantic import SecretStr
@@ -33,6 +32,7 @@ from receiver.telling.card import CALL_FIELD, Card, IncidentView, at_work, compo
 from receiver.telling.delivery import DeliveryError, File
 from receiver.telling.markdown import safe_url
 from receiver.telling.note import Note, cut
+from receiver.webhook_url import validate_webhook_url
 
 USER_AGENT: Final = (
     "DiscordBot (https://github.com/White-Plains-Gospel-Chapel/sermon-monitor, "
@@ -44,34 +44,7 @@ AT_WORK: Final = 0x3B82F6
 MOST_CONTENT: Final = 1900  # under Discord's 2000
 SILENT: Final = 1 << 12  # SUPPRESS_NOTIFICATIONS: no push for what needs nobody now
 
-_HOSTS = re.compile(r"(?:(?:ptb|canary)\.)?discord(?:app)?\.com")
-_LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1")
-_PATH = re.compile(r"/api(?:/v\d{1,2})?(/webhooks/\d{1,20}/([A-Za-z0-9_-]{1,200}))/?")
-_QUERY = re.compile(r"(?:thread_id=\d{1,20})?")
-
 _COMPONENTS = "with_components=true"  # without it Discord drops buttons in silence
-
-
-def validate_webhook_url(url: str) -> str:
-    """``url`` as it is used: API version 10 on Discord's own hosts, unchanged on a loopback host.
-
-    A query ``thread_id=…`` is kept. Raises ValueError in words that do not hold the token.
-    """
-    allowed = ValueError("allowed: https://discord.com/api/webhooks/ID/TOKEN, as Discord shows it")
-    try:
-        parts = urlsplit(url.strip())
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise allowed from None
-    path = _PATH.fullmatch(parts.path)
-    if not path or "@" in parts.netloc or parts.fragment or not _QUERY.fullmatch(parts.query):
-        raise allowed
-    query = f"?{parts.query}" if parts.query else ""
-    if _LOOPBACK.fullmatch(host) and parts.scheme in ("http", "https"):
-        return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}{query}"
-    if not _HOSTS.fullmatch(host) or parts.scheme != "https" or port not in (None, 443):
-        raise allowed
-    return f"https://{host}/api/v10{path[1]}{query}"
 
 
 def render(view: IncidentView, *, mention: str, ring: Ring) -> dict[str, Any]:

@@ -20,13 +20,13 @@ import structlog
 
 from receiver.approving.links import Links
 from receiver.clock import Clock
-from receiver.deciding.situation import History, read_history
 from receiver.metrics import Metrics
 from receiver.records import Message, Ring
 from receiver.settings import ReceiverSettings
 from receiver.store import evidence, messages
 from receiver.store.database import Database, StoreError
 from receiver.store.heard import Heard, heard
+from receiver.store.history import History, read_history
 from receiver.telling.card import IncidentView
 from receiver.telling.delivery import DeliveryError, File, Notifier
 from receiver.telling.note import Note

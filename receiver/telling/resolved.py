@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
-from receiver.deciding.situation import History, read_history
 from receiver.store import messages
 from receiver.store.heard import RESOLVED
+from receiver.store.history import History, read_history
 from receiver.telling.markdown import clean
 from receiver.telling.note import Note
 from receiver.telling.view import person_called

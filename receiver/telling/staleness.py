@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from receiver.deciding.situation import History
 from receiver.records import Message
 from receiver.store.heard import RESOLVED, Heard
+from receiver.store.history import History
 
 
 def why_overtaken(message: Message, history: History | None, heard: Heard | None) -> str:

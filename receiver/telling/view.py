@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from receiver.approving.links import Links
 from receiver.approving.wording import title
-from receiver.deciding.situation import History
 from receiver.records import SEVERITIES, AlertInstance, Severity, Step
 from receiver.settings import ReceiverSettings
+from receiver.store.history import History
 from receiver.telling.card import AlertLine, ApprovalLine, IncidentView, NoteLine, StepLine
 from receiver.telling.graphs import graph_url
 

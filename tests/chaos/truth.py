@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import SecretStr
 
-from receiver.deciding.situation import read_history
 from receiver.http import Answer, Http
 from receiver.notifiers.discord import Discord as DiscordNotifier
 from receiver.records import Ring
 from receiver.settings import ReceiverSettings
 from receiver.store.database import MIGRATIONS, StoreError, reading
+from receiver.store.history import read_history
 from receiver.telling.view import view_of
 from tests.chaos.deployment import APP, MINIO
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import aiohttp
 
-from target.engine_stream import Event
+from target.engine_frames import Event
 from tests.parts.exporter_kit import WITHIN, Running
 from tests.real.engine import DockerEngine
 

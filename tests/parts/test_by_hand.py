@@ -10,11 +10,11 @@ import pytest
 
 from receiver import by_hand
 from receiver.by_hand import Reference, RefusedError, parse_reference, text_of
-from receiver.deciding.situation import read_history
 from receiver.records import Step
 from receiver.store import by_hand as hand
 from receiver.store import incidents, messages, steps
 from receiver.store.database import connect, migrate
+from receiver.store.history import read_history
 from tests.parts.cli_kit import Command
 from tests.parts.intake_kit import Story
 from tests.parts.receiver_kit import alert, body, ended, policy_text, receiver

@@ -41,7 +41,9 @@ def inside(monitor: Command) -> Iterator[CliRunner]:
 
 def commands(group: click.Group = main, *before: str) -> Iterator[tuple[str, ...]]:
     yield before
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             yield from commands(command, *before, name)
         else:

@@ -12,8 +12,9 @@ import pytest
 
 from target.discovery import Discovery, Rhythm
 from target.engine import Engine, EngineError
+from target.engine_frames import Event
 from target.engine_reader import MAX_ANSWER_BYTES, EngineReader
-from target.engine_stream import EngineStream, Event
+from target.engine_stream import EngineStream
 from tests.parts.exporter_kit import QUICK, WITHIN
 from tests.parts.scripted_engine import ScriptedEngine
 

@@ -17,12 +17,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from receiver.deciding import gates
 from receiver.deciding.gates import Budget, Confirmation, Facts, Switches, Target
 from receiver.deciding.policy import PlannedStep
-from receiver.deciding.situation import History, Lookout, read_history
+from receiver.deciding.situation import Lookout
 from receiver.maintenance.windows import words_of
 from receiver.records import Step
 from receiver.settings import ReceiverSettings
 from receiver.store import incidents, steps, windows
 from receiver.store.database import connect, migrate
+from receiver.store.history import History, read_history
 
 START = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 COOLDOWN, DAY, HOUR = timedelta(minutes=30), timedelta(days=1), timedelta(hours=1)

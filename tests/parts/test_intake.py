@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from receiver.deciding.situation import read_history
 from receiver.store import figures, incidents, messages, steps
 from receiver.store.database import connect, migrate
+from receiver.store.history import read_history
 from tests.parts.intake_kit import Story, alert, body_of
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"

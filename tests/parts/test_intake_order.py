@@ -12,10 +12,10 @@ import pytest
 
 from receiver.deciding.ending import judge_end
 from receiver.deciding.gates import Confirmation
-from receiver.deciding.situation import History, read_history
 from receiver.settings import ReceiverSettings
 from receiver.store import incidents, steps
 from receiver.store.database import connect, migrate
+from receiver.store.history import History, read_history
 from receiver.telling.view import person_called, view_of
 from tests.parts.intake_kit import Story, alert, body_of
 

@@ -113,8 +113,10 @@ def commands(group: click.Command, path: str = "") -> Iterator[tuple[str, click.
     if not isinstance(group, click.Group):
         yield path, group
         return
-    for name, command in group.commands.items():
-        yield from commands(command, f"{path} {name}".strip())
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        if command := group.get_command(context, name):
+            yield from commands(command, f"{path} {name}".strip())
 
 
 PROGRAMS = {"sermon-monitor": monitor, "sermon-recovery": recovery}

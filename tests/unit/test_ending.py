@@ -10,8 +10,8 @@ import pytest
 
 from receiver.deciding.ending import Sight, judge_end
 from receiver.deciding.gates import Confirmation
-from receiver.deciding.situation import History
 from receiver.records import AlertInstance, Incident, Step
+from receiver.store.history import History
 
 NOW = datetime(2026, 3, 7, 23, 0, tzinfo=UTC)
 WELL, SICK = Confirmation(False, "HTTP 200"), Confirmation(True, "HTTP 500")

@@ -24,7 +24,7 @@ from receiver.evidence import (
     mount_sources,
 )
 from receiver.host_state import disk_line, host_lines, load_line, memory_line, pressure_line
-from target.engine_stream import Event
+from target.engine_frames import Event
 from target.engine_tail import LogLine
 from target.versions import Release
 

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target.engine import EngineError
-from target.engine_stream import (
+from target.engine_frames import (
     MAX_FRAME_BYTES,
     Event,
     FrameError,
     FrameParser,
     LineParser,
     parse_event,
-    parse_host,
 )
+from target.engine_stream import parse_host
 
 
 def frame(stream: int, payload: bytes) -> bytes:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from exporter.log_frames import FrameCutter, payload
 from target.engine import EngineError
+from target.engine_frames import MAX_FRAME_BYTES, FrameError
 from target.engine_log import Unchunker
-from target.engine_stream import MAX_FRAME_BYTES, FrameError
 
 
 def frame(stream: int, body: bytes) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 
 from exporter.restarts import Restarts
 from target.engine import Container
-from target.engine_stream import Event
+from target.engine_frames import Event
 
 START = datetime(2026, 3, 1, 10, tzinfo=UTC)
 NAME = "sermon-uploader-backend"

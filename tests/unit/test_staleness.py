@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from receiver.deciding.situation import History
 from receiver.records import AlertInstance, Incident, Message, Ring
 from receiver.store.heard import RESOLVED, Heard
+from receiver.store.history import History
 from receiver.telling.resolved import resolved_note
 from receiver.telling.staleness import why_overtaken
 

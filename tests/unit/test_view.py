@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from receiver.deciding.situation import History
 from receiver.records import AlertInstance, Incident, Step
 from receiver.settings import ReceiverSettings
+from receiver.store.history import History
 from receiver.telling.view import view_of
 
 NIGHT = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from receiver.notifiers.discord import validate_webhook_url
+from receiver.webhook_url import validate_webhook_url
 
 TOKEN = "s3cret-T_oken"
 
