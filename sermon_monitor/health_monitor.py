@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from sermon_monitor.serve_cli import serve_command
+
 GUIDE_CONFIG = Path("/etc/sermon-uploader/health-monitor.conf")
 
 
@@ -36,7 +38,4 @@ def health_monitor(
         context.obj is None and "SERMON_MONITOR_CONFIG" not in os.environ and GUIDE_CONFIG.exists()
     ):
         context.obj = GUIDE_CONFIG
-    group = context.parent.command if context.parent else None
-    if not isinstance(group, click.Group):
-        raise click.UsageError("use it as: sermon-monitor health-monitor")
-    context.invoke(group.commands["serve"], only=None)
+    context.invoke(serve_command, only=None)

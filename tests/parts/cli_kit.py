@@ -1,15 +1,22 @@
-"""The command line as a process of its own."""
+"""The command line with settings of its own: in this process, or as a process of its own."""
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import structlog
+from click.testing import CliRunner
+
 from receiver.store import incidents, messages
 from receiver.store.database import connect, migrate
+from sermon_monitor.cli import main
 from tests.parts.exporter_kit import NOWHERE
 from tests.real.product import COMMAND
 
@@ -20,6 +27,17 @@ class Answer(NamedTuple):
     code: int
     out: str
     err: str
+
+
+@contextmanager
+def _logging_put_back() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = handlers, level
+        structlog.reset_defaults()
 
 
 class Command:
@@ -38,6 +56,16 @@ class Command:
         }
 
     def __call__(self, *arguments: str | Path) -> Answer:
+        """In this process, which is much less to wait for; logging is put back afterwards."""
+        environment = {**dict.fromkeys(os.environ), **self.environment}
+        with _logging_put_back():
+            done = CliRunner(env=environment).invoke(main, [str(one) for one in arguments])
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Answer(done.exit_code, done.stdout_bytes.decode(), done.stderr_bytes.decode())
+
+    def process(self, *arguments: str | Path) -> Answer:
+        """As it is typed."""
         done = subprocess.run(
             [COMMAND, *arguments],
             capture_output=True,

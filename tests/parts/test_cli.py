@@ -59,11 +59,11 @@ def test_every_help_has_an_example(inside: CliRunner, words: tuple[str, ...]) ->
 
 
 def test_version_and_wrong_usage(monitor: Command) -> None:
-    answer = monitor("--version")
+    answer = monitor.process("--version")
     assert (answer.code, version("sermon-monitor") in answer.out) == (0, True)
-    assert monitor("no-such-verb").code == 2
+    assert monitor.process("no-such-verb").code == 2
     assert monitor("incidents", "--limit", "0").code == 2
-    assert monitor("replay", "/no/such.json").code == 2
+    assert monitor.process("replay", "/no/such.json").code == 2
 
 
 @pytest.mark.parametrize("words", [("check",), ("rules",), ("incidents",), ("explain", "A")])
