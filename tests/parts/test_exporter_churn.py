@@ -26,14 +26,15 @@ pytestmark = pytest.mark.engine
 
 SECONDS = float(os.environ.get("CHURN_SECONDS", "8"))
 CONTAINERS = int(os.environ.get("CHURN_CONTAINERS", "24"))
-WATCHED = "churn-.*"
+SETTINGS = {"APP_CONTAINERS": "churn-.*", "HEALTH_CHECK_INTERVAL": "10s"}
+"""A probe counts as starved after twice that: here the machine is kept busy on purpose."""
 
 
 async def test_containers_that_come_and_go(
     engine: DockerEngine, python_image: str, tmp_path: Path
 ) -> None:
     async with (
-        exporter(tmp_path, engine.host, APP_CONTAINERS=WATCHED) as running,
+        exporter(tmp_path, engine.host, **SETTINGS) as running,
         docker_of(engine, python_image) as docker,
     ):
         await running.until(lambda s: success(s, "containers") == 1, "the Engine")
@@ -95,7 +96,7 @@ async def test_an_engine_that_freezes_and_one_that_is_started_again(
 ) -> None:
     image = await asyncio.to_thread(images.python_base, own_engine)
     async with (
-        exporter(tmp_path, own_engine.host, APP_CONTAINERS=WATCHED) as running,
+        exporter(tmp_path, own_engine.host, **SETTINGS) as running,
         docker_of(own_engine, image) as docker,
     ):
         for number in range(3):
