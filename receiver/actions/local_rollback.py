@@ -30,6 +30,9 @@ from target.versions import known_good_reference
 
 PHASES = ("local", "changing", "putting back")
 POLL = timedelta(seconds=1)
+STABLE_SECONDS = (3.0, 10.0)
+"""How long the new version must be well without a break, at least and at most: policy.yml's verify_for in between."""
+LOOK_SECONDS = 1.0
 Work = Callable[[Callable[[str], None]], Outcome | Failure]
 
 
@@ -115,10 +118,12 @@ class LocalRollback:
         )
 
     def _change(self, step: Step, say: Callable[[str], None]) -> Outcome | Failure:
+        least, most = STABLE_SECONDS
         patience = Patience(
             deadline=min(180.0, self._timing.verify_deadline.total_seconds()),
+            interval=LOOK_SECONDS,
             # An application that dies after a few seconds answers the first probes.
-            stable=min(10.0, max(3.0, self._timing.verify_for.total_seconds())),
+            stable=min(most, max(least, self._timing.verify_for.total_seconds())),
         )
         return change(self._planned(step), say, patience)
 

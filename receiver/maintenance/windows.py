@@ -62,15 +62,17 @@ def open_around_deployment(
 ) -> bool:
     """Another version runs since ``since``. Whether that opened a window: once, however often it is told.
 
-    A window that was opened for a deployment to come ends with the grace of what has come.
+    A window that was opened for a deployment to come ends with the grace of what has come. Where the
+    clock was set back since, ``since`` lies ahead: the grace begins now.
     """
     if ours(since, steps.started(c, "rollback", since - timedelta(days=1))):
         return False
-    until = grace_until(since, grace, windows.of_deployments(c, since))
+    begin = min(since, now)
+    until = grace_until(begin, grace, windows.of_deployments(c, begin))
     if until is None or until <= now:
         return False
     reason = f"deployment of {title}"[:500]
-    if not windows.open_window(c, since, until, reason, "deployment", now):
+    if not windows.open_window(c, begin, until, reason, "deployment", now, about=since):
         return False
     windows.shorten_expected(c, until, now)
     return True

@@ -83,7 +83,7 @@ def put_off(c: Connection, step_id: int, due_at: datetime) -> None:
 
 
 def end_step(c: Connection, step_id: int, state: str, words: str, now: datetime) -> None:
-    """pending -> refused | dropped | done, running -> done | failed."""
+    """pending -> refused | dropped, running -> done | failed; the file allows no other way."""
     c.execute(
         "UPDATE steps SET state = ?, phase = '', words = ?, ended_at = ? WHERE id = ? AND state IN ('pending', 'running')",
         (state, words, now.timestamp(), step_id),

@@ -24,8 +24,9 @@ def move(c: Connection, by: timedelta, since: datetime) -> list[int]:
     """What was to come in two minutes still comes in two minutes. Returns the incidents that moved.
 
     Incidents that are open, or ended after ``since``, move as a whole, so that their budgets and the order
-    of what was done stay right. What else has happened keeps the time that it was given, and so does a
-    maintenance window: people agreed on its times.
+    of what was done stay right; with them go their approvals, whose ends stay whole seconds, because they
+    stand in the links. A window that a deployment opened moves while it is not over. What else has happened
+    keeps the time that it was given, and so does a window of people's: they agreed on its times.
     """
     query = "SELECT id FROM incidents WHERE state = 'open' OR resolved_at >= ?"
     moved = [row["id"] for row in c.execute(query, (since.timestamp(),)).fetchall()]
@@ -44,6 +45,14 @@ def move(c: Connection, by: timedelta, since: datetime) -> list[int]:
     )
     c.execute(
         "UPDATE messages SET due_at = due_at + :by, since = since + :by, sent_at = sent_at + :by, rang_at = rang_at + :by, posted_at = posted_at + :by",
+        given,
+    )
+    c.execute(
+        f"UPDATE approvals SET asked_at = asked_at + :by, expires_at = round(expires_at + :by), decided_at = decided_at + :by, holds_until = holds_until + :by, used_at = used_at + :by WHERE incident_id IN {mine}",  # noqa: S608 - a constant
+        given,
+    )
+    c.execute(
+        "UPDATE windows SET starts_at = starts_at + :by, ends_at = ends_at + :by WHERE origin = 'deployment' AND told < 2",
         given,
     )
     return moved

@@ -19,11 +19,15 @@ def open_window(
     *,
     who: str = "",
     silence: bool = False,
+    about: datetime | None = None,
 ) -> bool:
-    """False for an occurrence of a recurring window, or a deployment's, that is known: it stays as it is."""
+    """False for an occurrence of a recurring window, or a deployment's, that is known: it stays as it is.
+
+    ``about``: when the version began that a deployment's window is for; else its own beginning counts.
+    """
     made = c.execute(
-        "INSERT INTO windows (starts_at, ends_at, reason, origin, made_at, who, silence)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO windows (starts_at, ends_at, reason, origin, made_at, who, silence, about)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (
             starts_at.timestamp(),
             ends_at.timestamp(),
@@ -32,6 +36,7 @@ def open_window(
             now.timestamp(),
             who,
             silence,
+            (about or starts_at).timestamp(),
         ),
     )
     return made.rowcount == 1

@@ -26,8 +26,8 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=20, help="at least so many at each point")
     parser.add_argument("--worlds", type=int, help="play exactly so many scenarios")
     parser.add_argument("--plots", type=_words, help=f"of: {', '.join(PLOTS)}")
-    parser.add_argument("--focus", type=_words, default=(), help="points to be killed at above all")
-    parser.add_argument("--at-once", type=int, default=6, help="receivers at a time")
+    parser.add_argument("--spare", type=_words, default=(), help="points to be killed at seldom")
+    parser.add_argument("--at-once", type=int, default=14, help="receivers at a time")
     parser.add_argument("--minutes", type=float, default=20.0, help="give up after so many")
     parser.add_argument(
         "--keep", type=Path, help="where logs and stores go; default: they are removed"
@@ -39,7 +39,7 @@ def main() -> None:
     goal = Goal(arguments.kills, arguments.each, arguments.worlds, arguments.minutes * 60)
     campaign = Campaign(seed, goal, arguments.at_once, lambda line: print(line, flush=True))
     if arguments.plots:
-        campaign.fixed = Scenario(seed, tuple(arguments.plots), tuple(arguments.focus))
+        campaign.fixed = Scenario(seed, tuple(arguments.plots), frozenset(arguments.spare))
     # A caller that is killed in the middle of its request is what all this is about.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="chaos-") as directory:

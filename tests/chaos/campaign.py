@@ -13,11 +13,10 @@ from pathlib import Path
 
 from tests.chaos.nursery import Nursery, nursery
 from tests.chaos.plots import PLOTS
-from tests.chaos.world import Outcome, Scenario, World
+from tests.chaos.world import RANDOM_TIME, Outcome, Scenario, World
 
 Tell = Callable[[str], None]
-RANDOM_TIME = "at a random time"
-MOST_IN_FOCUS = 8
+PLOTS_A_WORLD = (2, 4)
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,14 @@ class Campaign:
             await asyncio.gather(*(self._play(parent, directory) for _ in range(self._at_once)))
 
     @property
+    def killed(self) -> int:
+        """How many receivers were killed in all."""
+        return sum(len(outcome.kills) for outcome in self.outcomes)
+
+    @property
     def kills(self) -> Counter[str]:
-        return Counter(name for outcome in self.outcomes for name, _ in outcome.kills)
+        """By point. A commit may hold several transitions: whoever dies at it died at each of them."""
+        return Counter(n for outcome in self.outcomes for names, _ in outcome.kills for n in names)
 
     @property
     def points(self) -> list[str]:
@@ -68,7 +73,8 @@ class Campaign:
     @property
     def short(self) -> dict[str, int]:
         """Points with too few kills."""
-        return {p: self.kills[p] for p in self.points if self.kills[p] < self._goal.each}
+        kills = self.kills
+        return {p: kills[p] for p in self.points if kills[p] < self._goal.each}
 
     @property
     def succeeded(self) -> bool:
@@ -77,7 +83,7 @@ class Campaign:
         return self._goal.worlds is not None or self._enough()
 
     def _enough(self) -> bool:
-        return self.kills.total() >= self._goal.kills and not self.short
+        return self.killed >= self._goal.kills and not self.short
 
     def _over(self) -> bool:
         if self.problems:
@@ -106,7 +112,8 @@ class Campaign:
     def _note(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
         self._played.update(set(outcome.scenario.plots))
-        for name in {name for name, _ in (*outcome.passed, *outcome.kills)}:
+        dead = {name for names, _ in outcome.kills for name in names}
+        for name in dead | {name for name, _ in outcome.passed}:
             self._ways[name].update(set(outcome.scenario.plots))
         if outcome.problems:
             self._tell(f'make chaos ARGS="{outcome.scenario}"')
@@ -119,43 +126,45 @@ class Campaign:
         )
         seconds = time.monotonic() - self._began
         self._tell(
-            f"{seconds:4.0f} s: {self.kills.total()} kills in {len(self.outcomes)} scenarios{short}; {outcome.seconds:.0f} s {outcome.scenario}"
+            f"{seconds:4.0f} s: {self.killed} kills in {len(self.outcomes)} scenarios{short}; {outcome.seconds:.0f} s, {len(outcome.kills)} kills: {outcome.scenario.short}"
         )
 
     def _next(self) -> Scenario:
         self._begun += 1
         if self.fixed:
             return self.fixed
-        focus = self._focus()
-        plots = tuple(self._plot(focus) for _ in range(self._rng.randint(2, 3)))
-        return Scenario(self._seed + self._begun, plots, focus)
+        plots = tuple(self._plot() for _ in range(self._rng.randint(*PLOTS_A_WORLD)))
+        kills = self.kills
+        spared = frozenset(name for name in kills if kills[name] >= self._goal.each)
+        return Scenario(self._seed + self._begun, plots, spared)
 
-    def _focus(self) -> tuple[str, ...]:
-        """Those that were hit least, and some others by chance."""
-        short = sorted(self.short, key=lambda point: (self.kills[point], self._rng.random()))
-        return tuple(short[: self._rng.randint(3, MOST_IN_FOCUS)])
-
-    def _plot(self, focus: tuple[str, ...]) -> str:
-        """One that led to points in focus before; one by chance where none is known."""
+    def _plot(self) -> str:
+        """One that was never played, else one that leads to points with too few kills; now and then any."""
+        unplayed = [name for name in PLOTS if not self._played[name]]
+        if unplayed:
+            return self._rng.choice(unplayed)
         ways: dict[str, float] = defaultdict(float)
-        for point in focus:
+        for point, kills in self.short.items():
             for plot, times in self._ways[point].items():
-                ways[plot] += (times / self._played[plot]) ** 2
-        if not ways or self._rng.random() < 0.2:
+                missing = 1 - kills / self._goal.each
+                ways[plot] += missing * (times / self._played[plot]) ** 2
+        if not ways or self._rng.random() < 0.15:
             return self._rng.choice(list(PLOTS))
         (found,) = self._rng.choices(list(ways), list(ways.values()))
         return found
 
     def report(self) -> Iterator[str]:
         """The histogram of kills by point and side, and what was found."""
-        sides: Counter[tuple[str, str]] = Counter(kill for o in self.outcomes for kill in o.kills)
+        sides: Counter[tuple[str, str]] = Counter(
+            (name, side) for o in self.outcomes for names, side in o.kills for name in names
+        )
         width = max((len(point) for point in self.points), default=10)
         yield f"{'killed':{width}}  before  during   after     all"
         for point in self.points:
             counts = [sides[point, side] for side in ("before", "during", "after")]
             yield f"{point:{width}}" + "".join(f"{count:8}" for count in (*counts, sum(counts)))
         yield f"{RANDOM_TIME:{width}}{self.kills[RANDOM_TIME]:32}"
-        yield f"{'all':{width}}{self.kills.total():32}"
+        yield f"{'all':{width}}{self.killed:32}"
         totals: Counter[str] = Counter()
         for outcome in self.outcomes:
             totals.update(outcome.counts)

@@ -16,8 +16,10 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from target.engine import COMPOSE_PROJECT, COMPOSE_SERVICE
 from target.version_keeper import LedgerFile
 from target.versions import Facts, condemn, judge, observe
+from tests.chaos.compose import PROJECT, Project
 from tests.parts.scripted_engine import ScriptedEngine
 
 APP, MINIO = "sermon-uploader", "minio"
@@ -49,7 +51,7 @@ class Deployment(ScriptedEngine):
     def __init__(self, directory: Path, clock: Clock) -> None:
         super().__init__(directory / "docker.sock")
         self.clock = clock
-        self.version = 1
+        self.version = self._newest = 1
         self.bad: set[int] = set()
         self.hung = set()
         """Of ScriptedEngine: inspections that never come."""
@@ -64,12 +66,23 @@ class Deployment(ScriptedEngine):
         """What the Engine says instead of restarting anything."""
         self.lost_answers = 0
         """So many answers to a restart are still to be cut off, after it was done."""
-        self._directory = directory
+        self.tags: dict[str, str] = {}
+        """Image ids by the names that the receiver gave them."""
+        self.rubbish: dict[str, dict[str, Any]] = {}
+        """Images that nothing needs, by id."""
+        self.removed: list[str] = []
+        """Ids of images that were deleted."""
+        self.named: set[str] = set()
+        """Ids of those old versions that may go only on a person's word."""
+        self.stopped: list[str] = []
+        """Ids of containers that were stopped by request."""
+        self.project = Project(directory)
         self._ids = itertools.count(1)
         self._nano = itertools.count(1)
         self.ledger = LedgerFile(directory / "state" / "versions.json", say=lambda _: None)
         for name in (APP, MINIO):
             self._create(name)
+        self.project.names(f"{APP}:v{self.version}")
 
     def well(self, name: str) -> bool:
         """Whether its health endpoint answers 200."""
@@ -88,30 +101,58 @@ class Deployment(ScriptedEngine):
         self._say("die", name)
 
     def run_version(self, version: int) -> None:
-        """Another image runs, in a container of its own."""
+        """Another image is deployed."""
+        self.project.names(f"{APP}:v{version}")
+        self._replace(version)
+
+    def up(self, image: str) -> None:
+        """As compose does it: what the file names runs, and nothing is touched where it does already."""
+        found = self._version_of(image)
+        if found is not None and (found != self.version or not self.runs(APP)):
+            self._replace(found)
+
+    def _version_of(self, image: str) -> int | None:
+        names = {f"{APP}:v{version}": version for version in range(self._newest + 1)}
+        ids = {image_of(version): version for version in range(self._newest + 1)}
+        return names.get(image, ids.get(self.tags.get(image, image)))
+
+    def pile_up(self, nameless: int, old: int) -> None:
+        """Images that may go: without a name, and of versions long ago."""
+        for number in range(nameless + old):
+            key = image_of(-1 - len(self.removed) - len(self.rubbish))
+            names = [f"{APP}:old-{key[7:15]}"] if number < old else []
+            more = {"RepoTags": names, "RepoDigests": [], "Size": 1000, "Containers": 0}
+            self.named.update([key] if names else [])
+            self.rubbish[key] = {"Id": key, "Created": 1_600_000_000, "Labels": {}, **more}
+
+    def _replace(self, version: int) -> None:
+        """A container of its own, of another image."""
         self.version = version
+        self._newest = max(self._newest, version)
         self.frozen.discard(APP)
         del self.containers[self._key(APP)]
         self._create(APP)
 
     def deploy_bad(self) -> None:
         """A new version that does not work, after one that the ledger knows as good."""
-        former, new = self.version, self.version + 1
-        self.bad.add(new)
+        self.bad.add(self._newest + 1)
+        self.deploy()
+
+    def deploy(self) -> None:
+        """A new version, after one that the ledger knows as good."""
+        former, new = self.version, self._newest + 1
         self.ledger.update(lambda ledger: self._proved(ledger, former, new))
         self.run_version(new)
 
     def put_right(self) -> None:
         """As a person on the host would: a new version that works, everything started."""
-        broken = self.version
-        self.bad.discard(broken + 1)
-        self.run_version(broken + 1)
+        self.run_version(self._newest + 1)
         self.frozen.clear()
         if not self.well(MINIO):
             self._start(MINIO)
 
     def version_of_commit(self, commit: str) -> int:
-        return next(v for v in range(self.version + 1) if facts_of(v).revision == commit)
+        return next(v for v in range(self._newest + 1) if facts_of(v).revision == commit)
 
     def _proved(self, ledger: Any, good: int, new: int) -> Any:
         now = self.clock.now() - timedelta(days=2)
@@ -129,7 +170,10 @@ class Deployment(ScriptedEngine):
         version = self.version if name == APP else 0
         self.containers[key].update(
             Image=image_of(version),
-            Config={"Image": f"{name}:v{version}"},
+            Config={
+                "Image": f"{name}:v{version}",
+                "Labels": {COMPOSE_PROJECT: PROJECT, COMPOSE_SERVICE: name},
+            },
             Created=_text(self.clock.now()),
         )
         self._say("start", name)
@@ -153,10 +197,14 @@ class Deployment(ScriptedEngine):
         super().routes(app)
         app.router.add_get("/version", _version)
         app.router.add_post("/{api}/containers/{id}/restart", self._restart)
+        app.router.add_get("/info", _info)
+        app.router.add_post("/containers/{id}/stop", self._stop)
+        app.router.add_get("/containers/{id}/logs", _log)
+        app.router.add_post("/build/prune", _prune)
         app.router.add_get("/images/json", self._images)
         app.router.add_get("/images/{name:.+}/json", self._image)
-        app.router.add_post("/images/{name:.+}/tag", _done)
-        app.router.add_delete("/images/{name:.+}", self._images)
+        app.router.add_post("/images/{name:.+}/tag", self._tag)
+        app.router.add_delete("/images/{name:.+}", self._remove)
 
     async def _restart(self, request: web.Request) -> web.Response:
         """As the Engine does it: to its end, whoever asked may have gone meanwhile."""
@@ -179,15 +227,35 @@ class Deployment(ScriptedEngine):
         if key in self.containers:
             self._start(name)
 
+    async def _stop(self, request: web.Request) -> web.Response:
+        key = request.match_info["id"]
+        if key not in self.containers:
+            return web.json_response({"message": "No such container"}, status=404)
+        self.stopped.append(key)
+        self.stop(self.containers[key]["Name"].lstrip("/"))
+        return web.Response(status=204)
+
+    async def _tag(self, request: web.Request) -> web.Response:
+        self.tags["{repo}:{tag}".format_map(request.query)] = request.match_info["name"]
+        return web.Response(status=201)
+
+    async def _remove(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in self.rubbish:
+            return web.json_response({"message": "No such image"}, status=404)
+        del self.rubbish[name]
+        self.removed.append(name)
+        return web.json_response([{"Deleted": name}])
+
     async def _images(self, _: web.Request) -> web.Response:
-        return web.json_response([_image_json(v) for v in range(self.version + 1)])
+        known = [_image_json(v) for v in range(self._newest + 1)]
+        return web.json_response([*known, *self.rubbish.values()])
 
     async def _image(self, request: web.Request) -> web.Response:
-        wanted = request.match_info["name"]
-        found = [v for v in range(self.version + 1) if image_of(v) == wanted]
-        if not found:
+        found = self._version_of(request.match_info["name"])
+        if found is None:
             return web.json_response({"message": "No such image"}, status=404)
-        return web.json_response(_image_json(found[0]))
+        return web.json_response(_image_json(found))
 
 
 def image_of(version: int) -> str:
@@ -221,8 +289,16 @@ async def _version(_: web.Request) -> web.Response:
     return web.json_response({"ApiVersion": "1.41", "Version": "20.10.24"})
 
 
-async def _done(_: web.Request) -> web.Response:
-    return web.Response(status=201)
+async def _info(_: web.Request) -> web.Response:
+    return web.json_response({"DockerRootDir": "/"})
+
+
+async def _log(_: web.Request) -> web.Response:
+    return web.Response(body=b"")
+
+
+async def _prune(_: web.Request) -> web.Response:
+    return web.json_response({"SpaceReclaimed": 4096})
 
 
 @asynccontextmanager

@@ -16,13 +16,13 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.points import Order
+from tests.chaos.points import Fate
 
 _PR_SET_PDEATHSIG = 1
 
@@ -54,14 +54,14 @@ class Nursery:
     async def start(
         self,
         environment: Mapping[str, str],
-        orders: Sequence[Order],
+        fate: Fate,
         record: Path,
         clock: Path,
         log: Path,
     ) -> Receiver:
         asked = {
             "environment": dict(environment),
-            "orders": [[order.name, order.side, order.nth] for order in orders],
+            "fate": [fate.seed, fate.often, sorted(fate.spared), fate.seldom],
             "record": str(record),
             "clock": str(clock),
             "log": str(log),
@@ -136,8 +136,9 @@ def _child(asked: Mapping[str, Any]) -> None:
         os.dup2(source, target)
     os.environ.clear()
     os.environ.update(asked["environment"])
-    orders = [(name, side, nth) for name, side, nth in asked["orders"]]
-    os._exit(victim.run(orders, Path(asked["record"]), Path(asked["clock"])))
+    seed, often, spared, seldom = asked["fate"]
+    fate = Fate(seed, often, frozenset(spared), seldom)
+    os._exit(victim.run(fate, Path(asked["record"]), Path(asked["clock"])))
 
 
 def main() -> None:

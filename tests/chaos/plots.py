@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from receiver.store import windows
 from receiver.store.database import connect
+from tests.chaos import truth
 from tests.chaos.deployment import APP, MINIO
 from tests.standins.github import Script
 
@@ -20,6 +21,7 @@ PATIENCE_SECONDS = 8.0
 """How long a plot waits for the receiver's cure before it goes on, cured or not."""
 POLICY = """
 version: 1
+local_fallback: LOCAL_FALLBACK
 timing: {recheck: 100ms, run_poll: 60ms, run_lookup: 1500ms, queue_deadline: 2500ms,
          run_deadline: 4s, verify_for: 150ms, verify_deadline: 2500ms}
 alerts:
@@ -31,6 +33,12 @@ alerts:
      confirm: minio, steps: [restart minio @0m, person @4s]}
   - {alert: SoonAPerson, category: pipeline, severity: critical, discord: now, mention: true,
      confirm: none, steps: [person @300ms]}
+  - {alert: Slow, category: performance, severity: warning, discord: grouped, confirm: none,
+     steps: [ask rollback @0m]}
+  - {alert: DiskFull, category: resource, severity: critical, discord: now, confirm: none,
+     steps: [cleanup safe @0m, ask cleanup images @200ms, person @4s]}
+  - {alert: Crashing, category: container, severity: warning, discord: grouped, confirm: none,
+     steps: [investigate @0m]}
 others: {critical: {discord: now, mention: true}, warning: {discord: grouped}, info: {discord: digest}}
 """
 Plot = Callable[["World"], Awaitable[None]]
@@ -109,17 +117,104 @@ async def warnings(world: World) -> None:
 
 
 async def maintenance(world: World) -> None:
-    """A window opens, as by the command line beside the process; the application breaks in it."""
+    """A window opens and is closed, as by the command line beside the process; the application breaks in it."""
     now = world.clock.now()
     connection = connect(world.store)
     with contextlib.closing(connection):
         windows.open_window(
-            connection, now, now + timedelta(seconds=1.5), "a test of the window", "person", now
+            connection, now, now + timedelta(seconds=60), "a test of the window", "person", now
         )
     world.deployment.frozen.add(APP)
+    await asyncio.sleep(world.pause(2.0))
+    connection = connect(world.store)
+    with contextlib.closing(connection):
+        # By a clock that goes ahead: it may have been set back since.
+        windows.end_windows(connection, now)
     await world.until_well(APP)
 
 
+async def slow(world: World) -> None:
+    """A version that works, and is slow: a person is asked, and says yes, or no, or nothing."""
+    world.github.play(Script(world.pause(0.3), world.pause(0.5)))
+    world.deployment.deploy()
+    version = world.deployment.version
+    world.raised.add("Slow")
+    if await world.decided("rollback", yes=0.6) == "granted":
+        await world.until(lambda: world.deployment.version != version)
+    else:
+        await asyncio.sleep(world.pause(4.0))
+    world.raised.discard("Slow")
+
+
+async def full_disk(world: World) -> None:
+    """What has no name goes by itself; old versions only as a person approves."""
+    world.deployment.pile_up(world.rng.randint(0, 2), world.rng.randint(1, 2))
+    world.raised.add("DiskFull")
+    if await world.decided("cleanup", yes=0.6) == "granted":
+        await world.until(lambda: not world.deployment.rubbish)
+    else:
+        await asyncio.sleep(world.pause(4.0))
+    world.raised.discard("DiskFull")
+
+
+async def crashing(world: World) -> None:
+    """Evidence is collected and attached to the card."""
+    for _ in range(world.rng.randint(1, 3)):
+        world.raised.add("Crashing")
+        await asyncio.sleep(0.3 + world.pause(1.5))
+        world.raised.discard("Crashing")
+        await asyncio.sleep(0.2 + world.pause(0.5))
+
+
+async def no_github(world: World) -> None:
+    """The workflow is switched off: this machine rolls back itself, asked or not, or a person is called."""
+    world.github.set_workflow(WORKFLOW, "disabled_manually")
+    if world.rng.random() < 0.3:  # and what it goes back to is not well either
+        world.deployment.bad.add(world.deployment.version)
+    world.deployment.deploy_bad()
+    if world.fallback == "approve":
+        await world.decided("local_rollback", yes=0.8)
+    await world.until(lambda: world.deployment.well(APP) or world.called)
+    world.github.set_workflow(WORKFLOW, "active")
+    if not world.deployment.well(APP):
+        world.deployment.put_right()
+
+
+async def emergency(world: World) -> None:
+    """A rollback fails, and the application is stopped on a person's word; then it is put right."""
+    world.github.play(Script(0.1, 0.1, conclusion="failure"))
+    world.deployment.deploy_bad()
+    if await world.decided("emergency_stop", yes=0.8) == "granted":
+        await world.until(lambda: not world.deployment.runs(APP))
+    world.deployment.put_right()
+
+
+async def tomorrow(world: World) -> None:
+    """The next day's digest is due."""
+    await world.until(lambda: truth.digests(world.store) > 0)
+    known = truth.digests(world.store)
+    world.clock.jump(86_400)
+    await world.until(lambda: truth.digests(world.store) > known)
+
+
+async def gap(world: World) -> None:
+    """No webhook arrives for a while, what fires changes, and the receiver dies: it asks Alertmanager."""
+    world.raised.add(world.rng.choice(WARNINGS))
+    await asyncio.sleep(world.pause(1.0))
+    for manager in world.managers:
+        manager.cut_off = True
+    for _ in range(world.rng.randint(1, 3)):
+        world.raised.symmetric_difference_update({world.rng.choice((*WARNINGS, "SoonAPerson"))})
+    asked = world.listing.asked
+    world.kill()
+    await world.until(lambda: world.listing.asked > asked + 1)
+    await asyncio.sleep(world.pause(1.0))
+    for manager in world.managers:
+        manager.cut_off = False
+    world.raised.difference_update({*WARNINGS, "SoonAPerson"})
+
+
+WORKFLOW = "rollback.yml"
 WARNINGS = ("Odd", "Strange", "Noteworthy")
 PLOTS: Mapping[str, Plot] = {
     plot.__name__: plot
@@ -134,5 +229,12 @@ PLOTS: Mapping[str, Plot] = {
         flapping,
         warnings,
         maintenance,
+        slow,
+        full_disk,
+        crashing,
+        no_github,
+        emergency,
+        tomorrow,
+        gap,
     )
 }

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import sqlite3
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,46 +27,58 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Order:
-    """Die at the ``nth`` time that this point is passed."""
+class Fate:
+    """How a life ends: by chance at every point that is passed."""
 
-    name: str
-    side: Side
-    nth: int = 1
+    seed: str
+    often: float = 0.2
+    """The chance at a point; where several are passed in one commit, of them together."""
+    spared: frozenset[str] = frozenset()
+    """Points where enough have died already: there the chance is small."""
+    seldom: float = 0.004
+    """The chance there."""
 
 
 class Reaper:
-    """Counts what is passed and kills this process where it was told to.
+    """Sees what is passed and kills this process where its fate has it.
 
     What was passed first, and where it died, goes to ``record`` line by line: such a write outlives
     the process.
     """
 
-    def __init__(self, orders: Sequence[Order], record: Path) -> None:
-        self._orders = list(orders)
-        self._passed: Counter[tuple[str, Side]] = Counter()
+    def __init__(self, fate: Fate, record: Path) -> None:
+        self._fate = fate
+        self._rng = random.Random(fate.seed)
+        self._passed: set[tuple[str, Side]] = set()
         self._record = os.open(record, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def wants(self, name: str, side: Side) -> bool:
-        """Whether the next passing is to be the last."""
-        return Order(name, side, self._passed[name, side] + 1) in self._orders
+    def wants(self, names: Sequence[str]) -> bool:
+        """Whether this passing is to be the last."""
+        spared = self._fate.spared.issuperset(names)
+        return self._rng.random() < (self._fate.seldom if spared else self._fate.often)
 
-    def passes(self, name: str, side: Side) -> None:
+    def passes(self, names: Sequence[str], side: Side) -> None:
         """Where the process comes by; it may not return."""
-        deadly = self.wants(name, side)
-        self._passed[name, side] += 1
-        if deadly:
-            self.die(name, side)
-        if self._passed[name, side] == 1:
-            self._write("passed", name, side)
+        if not names:
+            return
+        if self.wants(names):
+            self.die(names, side)
+        self.note(names, side)
 
-    def die(self, name: str, side: Side) -> None:
+    def note(self, names: Sequence[str], side: Side) -> None:
+        """What was passed and not died at."""
+        for name in names:
+            if (name, side) not in self._passed:
+                self._passed.add((name, side))
+                self._write("passed", [name], side)
+
+    def die(self, names: Sequence[str], side: Side) -> None:
         """SIGKILL, as a power cut would have it."""
-        self._write("killed", name, side)
+        self._write("killed", names, side)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def _write(self, what: str, name: str, side: Side) -> None:
-        os.write(self._record, (json.dumps([what, name, side]) + "\n").encode())
+    def _write(self, what: str, names: Sequence[str], side: Side) -> None:
+        os.write(self._record, (json.dumps([what, list(names), side]) + "\n").encode())
 
 
 class TappedConnection:
@@ -106,11 +118,9 @@ class TappedConnection:
 
     def _commit(self) -> sqlite3.Cursor:
         changed, self._changed = self._changed, {}
-        for name in changed:
-            self._reaper.passes(name, "before")
+        self._reaper.passes(list(changed), "before")
         done = self._connection.execute("COMMIT")
-        for name in changed:
-            self._reaper.passes(name, "after")
+        self._reaper.passes(list(changed), "after")
         return done
 
 
@@ -124,12 +134,6 @@ def _tables(connection: sqlite3.Connection) -> dict[str, list[str]]:
     }
 
 
-def sides_of(name: str) -> tuple[Side, ...]:
-    """Where it can be killed at a point: what is under way can also be cut off in the middle."""
-    under_way = ": in " in name or ": being " in name
-    return ("before", "during", "after") if under_way else ("before", "after")
-
-
 def transition(table: str, old: Row | None, new: Row) -> str:
     """The name of what a changed row means; empty where it is no transition. Pure."""
     match table:
@@ -141,6 +145,8 @@ def transition(table: str, old: Row | None, new: Row) -> str:
             return _step(old, new)
         case "windows":
             return _window(old, new)
+        case "evidence" | "digests":
+            return "" if old else {"evidence": "evidence: kept", "digests": "digest: due"}[table]
         case _:
             return _by_state(table.removesuffix("s"), old, new)
 

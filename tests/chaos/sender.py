@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,7 +35,8 @@ class Firing:
 
     @property
     def fingerprint(self) -> str:
-        return f"{self.service}/{self.name}"
+        """As Alertmanager's look."""
+        return hashlib.sha256(f"{self.service}/{self.name}".encode()).hexdigest()[:16]
 
     def as_json(self, status: str) -> dict[str, Any]:
         labels = {"alertname": self.name, "severity": self.severity, "service": self.service}
@@ -54,6 +56,8 @@ class Prometheus:
 
     rules: dict[tuple[str, str, str], Callable[[], bool]] = field(default_factory=dict)
     firing: dict[str, Firing] = field(default_factory=dict)
+    known: dict[str, Firing] = field(default_factory=dict)
+    """Every alert that has ever fired, by fingerprint."""
 
     def evaluate(self) -> None:
         for (service, severity, name), condition in self.rules.items():
@@ -61,7 +65,7 @@ class Prometheus:
             if not condition():
                 self.firing.pop(alert.fingerprint, None)
             elif alert.fingerprint not in self.firing:
-                self.firing[alert.fingerprint] = alert
+                self.firing[alert.fingerprint] = self.known[alert.fingerprint] = alert
 
 
 @dataclass
@@ -81,6 +85,8 @@ class Alertmanager:
         self.name = name
         self.honest = False
         """No body is told late or again any more."""
+        self.cut_off = False
+        """No webhook arrives."""
         self._url = url
         self._prometheus = prometheus
         self._told = told
@@ -116,7 +122,7 @@ class Alertmanager:
         if now == self._known and (self.honest or self._rng.random() > REPEAT_CHANCE):
             return
         services = {a.service for a in [*now.values(), *self._known.values()] if a is not _NOBODY}
-        services |= {key.partition("/")[0] for key in self._known}
+        services |= {self._prometheus.known[key].service for key in self._known}
         for service in sorted(services):
             await self._tell_group(session, service, now)
 
@@ -124,12 +130,10 @@ class Alertmanager:
         self, session: aiohttp.ClientSession, service: str, now: Mapping[str, Firing]
     ) -> None:
         mine = [a for a in now.values() if a.service == service]
-        over = [k for k in self._known if k.partition("/")[0] == service and k not in now]
+        known = self._prometheus.known
+        over = [k for k in self._known if known[k].service == service and k not in now]
         alerts = [a.as_json("firing") for a in mine]
-        alerts += [
-            Firing(key.partition("/")[2], _severity(self._prometheus, key), service, datetime.now(UTC)).as_json("resolved")
-            for key in over
-        ]  # fmt: skip
+        alerts += [replace(known[k], since=datetime.now(UTC)).as_json("resolved") for k in over]
         if not alerts:
             return
         self._rng.shuffle(alerts)
@@ -147,6 +151,8 @@ class Alertmanager:
             await asyncio.sleep(0.05)
 
     async def _once(self, session: aiohttp.ClientSession, body: bytes) -> bool:
+        if self.cut_off:
+            return False
         alerts = _alerts_of(body)
         self._told.tried.update(alerts)
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
@@ -161,11 +167,6 @@ class Alertmanager:
 
 _NOBODY = Firing("", "", "", datetime.fromtimestamp(0, UTC))
 """Told, but not known as what: the next flush tells it anew."""
-
-
-def _severity(prometheus: Prometheus, key: str) -> str:
-    service, _, name = key.partition("/")
-    return next(sev for s, sev, n in prometheus.rules if (s, n) == (service, name))
 
 
 def _alerts_of(body: bytes) -> list[tuple[str, str]]:

@@ -39,6 +39,26 @@ def is_open(store: Path) -> bool:
     return version == len(MIGRATIONS)
 
 
+def asked(store: Path, action: str) -> list[int]:
+    """Numbers of the open questions about an action."""
+    try:
+        with reading(store) as c:
+            query = "SELECT id FROM approvals WHERE state = 'asked' AND action = ?"
+            return [row[0] for row in c.execute(query, (action,))]
+    except StoreError:
+        return []
+
+
+def digests(store: Path) -> int:
+    """How many days of digests are known."""
+    try:
+        with reading(store) as c:
+            count: int = c.execute("SELECT count(*) FROM digests").fetchone()[0]
+    except StoreError:
+        return 0
+    return count
+
+
 def unfinished(store: Path) -> list[str]:
     """What is not at rest, in words."""
     with reading(store) as c:
@@ -78,6 +98,8 @@ def check(world: World) -> list[str]:
             *_nothing_is_lost(c, world),
             *_no_step_twice(c, world),
             *_one_rollback(c, world),
+            *_approved(c, world),
+            *_a_digest_a_day(c, world),
             *_closed_or_called(c, world),
             *_cards_are_true(c, world),
         ]
@@ -96,16 +118,17 @@ def _nothing_is_lost(c: sqlite3.Connection, world: World) -> Iterator[str]:
         seen[row["fingerprint"]] += 1 + row["repeats"]
     for (key, status), accepted in world.told.accepted.items():
         tried = world.told.tried[key, status]
-        if status == "firing" and not accepted <= seen[key] <= tried:
+        if status == "firing" and not accepted <= seen[key] <= tried + world.listing.shown[key]:
             yield f"{key}: {accepted} firings accepted, {seen[key]} remembered, {tried} told"
-    for key, status in world.told.tried:
-        if status == "firing" and seen[key] > world.told.tried[key, "firing"]:
+    for key in seen:
+        if seen[key] > world.told.tried[key, "firing"] + world.listing.shown[key]:
             yield f"{key}: more firings remembered than told"
     ends = sum(1 for _ in c.execute("SELECT 1 FROM alerts WHERE ended_at IS NOT NULL"))
     ends += sum(1 for _ in c.execute("SELECT 1 FROM events WHERE kind = 'stray end'"))
     accepted = sum(n for (_, status), n in world.told.accepted.items() if status == "resolved")
     tried = sum(n for (_, status), n in world.told.tried.items() if status == "resolved")
-    if not accepted <= ends <= tried:
+    listed = len(world.prometheus.known) * world.listing.asked  # what is not listed has ended
+    if not accepted <= ends <= tried + listed:
         yield f"{accepted} ends accepted, {ends} remembered, {tried} told"
     fires = {r[0] for r in c.execute("SELECT fingerprint FROM alerts WHERE ended_at IS NULL")}
     if fires != set(world.prometheus.firing):
@@ -137,6 +160,37 @@ def _one_rollback(c: sqlite3.Connection, world: World) -> Iterator[str]:
         )
     }
     yield from (f"{key} was dispatched and is not remembered" for key in set(sent) - known)
+
+
+def _approved(c: sqlite3.Connection, world: World) -> Iterator[str]:
+    """What must be asked for is done on a person's word alone, and exactly what was approved."""
+    used = c.execute("SELECT * FROM approvals WHERE state = 'used'").fetchall()
+    granted = {row["step_id"] for row in used}
+    for row in c.execute("SELECT id, action FROM steps WHERE asks AND started_at IS NOT NULL"):
+        if row["id"] not in granted:
+            yield f"step {row['id']} ({row['action']}) began without an approval"
+    for action, done in (
+        ("emergency_stop", world.deployment.stopped),
+        ("cleanup", [i for i in world.deployment.removed if i in world.deployment.named]),
+    ):
+        meant = {i for row in used if row["action"] == action for i in row["subject"].split()}
+        yield from (f"{action} of {one} was not approved" for one in set(done) - meant)
+    local = {row["step_id"] for row in used if row["action"] == "local_rollback"}
+    if world.fallback == "approve":
+        query = "SELECT id FROM steps WHERE action = 'rollback' AND detail ->> 'begun' IS NOT NULL"
+        for (number,) in c.execute(query):
+            if number not in local:
+                yield f"this machine rolled back without an approval (step {number})"
+
+
+def _a_digest_a_day(c: sqlite3.Connection, world: World) -> Iterator[str]:
+    """A day that was made to come has its digest, and no message stands for two."""
+    made = [row[0] for row in c.execute("SELECT message_id FROM digests WHERE message_id")]
+    if "tomorrow" in world.scenario.plots and not made:
+        yield "no digest was made"
+    notes = c.execute("SELECT count(*) FROM messages WHERE topic = 'digest'").fetchone()[0]
+    if not len(made) == len(set(made)) == notes:
+        yield f"{len(made)} digests are known, {notes} were written"
 
 
 def _closed_or_called(c: sqlite3.Connection, world: World) -> Iterator[str]:

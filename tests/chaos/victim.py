@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from receiver import service
+from receiver.approving import approvals
+from receiver.hearing import reconcile
 from receiver.http import Http
 from receiver.store import database
 from sermon_monitor import cli, serve
-from tests.chaos.points import Order, Reaper, Side, TappedConnection
+from tests.chaos.points import Fate, Reaper, TappedConnection
 
-SCALED: Mapping[str, float | timedelta] = {
+SCALED: Mapping[str, float | timedelta | tuple[float, float]] = {
     "receiver.telling.outbox:FIRST_WAIT": 0.05,
     "receiver.telling.outbox:LONGEST_WAIT": 0.5,
     "receiver.telling.outbox:GONE_WAIT": 0.5,
@@ -40,9 +42,22 @@ SCALED: Mapping[str, float | timedelta] = {
     "receiver.verify:PROBE_SECONDS": 2.0,
     "receiver.actions.restart:SETTLE": timedelta(seconds=4),
     "receiver.actions.restart:LOOK_EVERY": timedelta(milliseconds=100),
+    "receiver.actions.local_rollback:STABLE_SECONDS": (0.3, 0.3),
+    "receiver.actions.local_rollback:LOOK_SECONDS": 0.1,
+    "receiver.actions.investigate:LOOK_AGAIN": timedelta(milliseconds=100),
+    "receiver.actions.investigate:TRY_AGAIN": timedelta(milliseconds=300),
+    "receiver.approving.approvals:HOLDS": timedelta(seconds=2),
+    "receiver.digest.keeper:PACE_SECONDS": 0.2,
+    "receiver.emergency:AFTER": timedelta(seconds=3),
+    "receiver.hearing.reconcile:FIRST_PAUSE": 0.1,
+    "receiver.hearing.reconcile:LONGEST_PAUSE": 0.5,
+    "receiver.hearing.reconcile:FOLLOW_FOR": timedelta(seconds=3),
+    "receiver.route:FRESH_SECONDS": 1.0,
 }
 HTTP_SECONDS = 1.5
 """Deadline of a request, instead of 10 s."""
+APPROVAL_TTL = timedelta(seconds=4)
+"""Instead of a minute at least."""
 OUT_FOR_SECONDS = 0.05
 """Within this time of its beginning a call is cut off, where it is to be cut off while it is out."""
 
@@ -83,20 +98,21 @@ class Fronted:
 
 
 async def watched(reaper: Reaper, point: str, work: Awaitable[Any]) -> Any:
-    reaper.passes(point, "before")
+    names = (point,)
+    reaper.passes(names, "before")
     cut = None
-    if reaper.wants(point, "during"):
+    if reaper.wants(names):
         delay = random.uniform(0, OUT_FOR_SECONDS)
-        cut = asyncio.get_running_loop().call_later(delay, reaper.die, point, "during")
+        cut = asyncio.get_running_loop().call_later(delay, reaper.die, names, "during")
     else:
-        reaper.passes(point, "during")
+        reaper.note(names, "during")
     try:
         return await work
     finally:
         if cut is not None:
             cut.cancel()
-            reaper.die(point, "during")
-        reaper.passes(point, "after")
+            reaper.die(names, "during")
+        reaper.passes(names, "after")
 
 
 def _advance(step: Any, *_: Any) -> str:
@@ -111,6 +127,7 @@ NOTIFIER_POINTS: Mapping[str, Callable[..., str]] = {
     "send": _send,
     "call": lambda *_: "call: being posted",
     "post": lambda *_: "note: being posted",
+    "attach": lambda *_: "files: being attached",
 }
 
 
@@ -135,7 +152,18 @@ def tap(reaper: Reaper, clock: JumpingClock) -> None:
     def notifiers(*args: Any) -> Sequence[Any]:
         return tuple(Fronted(n, reaper, NOTIFIER_POINTS) for n in configured(*args))
 
+    once, ask = reconcile.Reconciler.once, approvals.put
+
+    async def compared(self: reconcile.Reconciler, url: str) -> reconcile.Result:
+        found: reconcile.Result = await watched(reaper, "alerts: being compared", once(self, url))
+        return found
+
+    def soon_over(c: Any, step: Any, what: Any, _ttl: timedelta, *more: Any) -> Any:
+        return ask(c, step, what, APPROVAL_TTL, *more)
+
     put: list[tuple[Any, str, Any]] = [
+        (reconcile.Reconciler, "once", compared),
+        (approvals, "put", soon_over),
         (database, "connect", tapped),
         (database.Database, "open", open_watched),
         (service, "build_actions", actions),
@@ -168,10 +196,10 @@ def scale() -> None:
     defaults["timeout"] = HTTP_SECONDS
 
 
-def run(orders: Sequence[tuple[str, Side, int]], record: Path, clock: Path) -> int:
+def run(fate: Fate, record: Path, clock: Path) -> int:
     """Be the receiver until told to stop; its exit code."""
     scale()
-    tap(Reaper([Order(*order) for order in orders], record), JumpingClock(clock))
+    tap(Reaper(fate, record), JumpingClock(clock))
     try:
         cli.main(["serve", "--only", "receiver"], prog_name="sermon-monitor")
     except SystemExit as end:

@@ -14,24 +14,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from receiver.store.database import StoreError
+from receiver.approving.approvals import Choice, decide
+from receiver.store.database import StoreError, connect
 from tests.chaos import truth
 from tests.chaos.deployment import APP, MINIO, Clock, Deployment, endpoints
+from tests.chaos.listing import Listing
 from tests.chaos.mischief import Mischief
 from tests.chaos.nursery import Nursery, Receiver
 from tests.chaos.plots import PATIENCE_SECONDS, PLOTS, POLICY, WARNINGS
-from tests.chaos.points import Order, Side, sides_of
+from tests.chaos.points import Fate, Side
 from tests.chaos.sender import Alertmanager, Prometheus, Told
 from tests.real.processes import free_port
 from tests.standins.discord import Discord
 from tests.standins.github import GitHub
 
-WORKFLOW = Path(__file__).parents[2] / ".github" / "workflows" / "rollback.yml"
+WORKFLOW_FILE = Path(__file__).parents[2] / ".github" / "workflows" / "rollback.yml"
 CONTACTS = "Anna 0151 234"
-MOST_LIVES = 14
+RANDOM_TIME = "at a random time"
+MOST_LIVES = 40
+OFTEN = (0.05, 0.1, 0.2, 0.3)
+"""The chance of a death at each point that is not spared; one of these in a world."""
 QUIET_WITHIN_SECONDS = 60.0
 """For the end of everything once nothing is killed any more; ends a broken run, measures nothing."""
-LIFE_SECONDS = (0.5, 10.0)
+AFTERWARDS_SECONDS = 2.0
+"""For so long at most it is killed on, once nothing else makes trouble."""
+LIFE_SECONDS = (0.5, 8.0)
 """After a random time of these the process is killed, where it has not come to its point."""
 
 
@@ -41,12 +48,16 @@ class Scenario:
 
     seed: int
     plots: tuple[str, ...]
-    focus: tuple[str, ...] = ()
-    """Points where it is to be killed above all."""
+    spared: frozenset[str] = frozenset()
+    """Points where it is killed seldom: enough were."""
 
     def __str__(self) -> str:
-        focus = f" --focus '{','.join(self.focus)}'" if self.focus else ""
-        return f"--seed {self.seed} --plots {','.join(self.plots)}{focus} --worlds 1"
+        spared = f" --spare '{','.join(sorted(self.spared))}'" if self.spared else ""
+        return f"{self.short}{spared} --worlds 1"
+
+    @property
+    def short(self) -> str:
+        return f"--seed {self.seed} --plots {','.join(self.plots)}"
 
 
 @dataclass
@@ -54,7 +65,8 @@ class Outcome:
     """What came of a scenario."""
 
     scenario: Scenario
-    kills: list[tuple[str, Side | str]] = field(default_factory=list)
+    kills: list[tuple[tuple[str, ...], Side | str]] = field(default_factory=list)
+    """The points at which each died: all that one commit held, or the one that was under way."""
     passed: set[tuple[str, Side]] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
@@ -79,27 +91,36 @@ class World:
         """No more kills: the receiver lives on until it is stopped."""
         self._nursery = nursery
         self._kill_rng = random.Random(f"kills {scenario}")
+        self._often = self._kill_rng.choice(OFTEN)
         self._lives = 0
         self._stopped = False
 
     @asynccontextmanager
     async def built(self) -> AsyncIterator[None]:
         (self.directory / "state").mkdir(parents=True)
-        (self.directory / "policy.yml").write_text(POLICY)
+        self.fallback = self.rng.choice(("never", "approve", "auto"))
+        policy = POLICY.replace("LOCAL_FALLBACK", self.fallback)
+        (self.directory / "policy.yml").write_text(policy)
+        self.url = f"http://127.0.0.1:{free_port()}"
         self.clock = Clock(self.directory / "clock")
         self.deployment = Deployment(self.directory, self.clock)
         self.deployment.restart_seconds = lambda: self.pause(0.3)
         self.prometheus = Prometheus(self._rules())
+        self.listing = Listing(self.prometheus)
+        self.managers = [
+            Alertmanager(n, f"{self.url}/alerts", self.prometheus, self.told, self.rng)
+            for n in "ab"
+        ]
         async with AsyncExitStack() as stack:
             self.discord = await stack.enter_async_context(Discord(rate_limit=(60, 1.0)))
-            github = GitHub([WORKFLOW], listing_delay_seconds=self.pause(0.4))
+            github = GitHub([WORKFLOW_FILE], listing_delay_seconds=self.pause(0.4))
             self.github = await stack.enter_async_context(github)
             self.github.hook("run", self._carry_out)
             await stack.enter_async_context(self.deployment.serving())
             self.app_url, self.minio_url = await stack.enter_async_context(
                 endpoints(self.deployment)
             )
-            self.url = f"http://127.0.0.1:{free_port()}"
+            self.listing_url = await stack.enter_async_context(self.listing.serving())
             yield
 
     def pause(self, most: float) -> float:
@@ -115,6 +136,9 @@ class World:
             (APP, "critical", "BadDeploy"): lambda: watched.version in watched.bad,
             ("storage", "critical", "MinIODown"): lambda: not watched.well(MINIO),
             ("monitor", "critical", "SoonAPerson"): raised("SoonAPerson"),
+            (APP, "warning", "Slow"): raised("Slow"),
+            ("host", "critical", "DiskFull"): raised("DiskFull"),
+            ("container", "warning", "Crashing"): raised("Crashing"),
             **{
                 (f"s{index % 2}", ("warning", "info")[index == 2], name): raised(name)
                 for index, name in enumerate(WARNINGS)
@@ -131,7 +155,11 @@ class World:
     @property
     def environment(self) -> dict[str, str]:
         base = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        if "gap" in self.scenario.plots:
+            base["ALERTMANAGER_URL"] = self.listing_url
+            base["WATCHDOG_TIMEOUT"] = "1s"
         return base | {
+            **self.deployment.project.environment,
             "APP_URL": self.app_url,
             "MINIO_URL": self.minio_url,
             "APP_SERVICE": APP,
@@ -151,32 +179,59 @@ class World:
             "FLAP_WINDOW": "2s",
             "MAX_ROLLBACKS_PER_DAY": "100",
             "MAX_RESTARTS_PER_HOUR": "100",
+            "APPROVAL_TTL": "1m",
         }
 
     async def until_well(self, name: str) -> None:
-        await self._until(lambda: self.deployment.well(name))
+        await self.until(lambda: self.deployment.well(name))
 
     async def until_called(self) -> None:
-        await self._until(lambda: any(CONTACTS in m.content for m in self.discord.messages))
+        await self.until(lambda: self.called)
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        """Until it holds, or the plot's patience is over."""
+    @property
+    def called(self) -> bool:
+        """Whether Discord has heard whom to call."""
+        return any(CONTACTS in m.content for m in self.discord.messages)
+
+    async def until(self, condition: Callable[[], bool]) -> bool:
+        """Until it holds, or the plot's patience is over. Whether it holds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while not condition():  # noqa: ASYNC110 - four things may change it
                     await asyncio.sleep(0.05)
+                return True
+        return False
+
+    async def decided(self, action: str, yes: float) -> Choice | None:
+        """Once a person is asked for an action: their word, if any. None where nobody was asked, too."""
+        if not await self.until(lambda: bool(truth.asked(self.store, action))):
+            return None
+        chance = self.rng.random()
+        if chance > yes + 0.2:
+            return None
+        choice: Choice = "granted" if chance < yes else "denied"
+        await asyncio.sleep(self.pause(0.5))
+        for number in truth.asked(self.store, action):
+            connection = connect(self.store)
+            with contextlib.closing(connection):
+                connection.execute("BEGIN IMMEDIATE")
+                decide(connection, number, choice, "anna (terminal)", self.clock.now())
+                connection.execute("COMMIT")
+        return choice
+
+    def kill(self) -> None:
+        """The receiver dies where it is."""
+        self.outcome.kills.append(((RANDOM_TIME,), ""))
+        self.receiver.signal(signal.SIGKILL)
 
     async def play(self) -> None:
         """All of it; problems are in ``outcome``."""
         self.prometheus.evaluate()
-        managers = [
-            Alertmanager(n, f"{self.url}/alerts", self.prometheus, self.told, self.rng)
-            for n in "ab"
-        ]
         mischief = Mischief(self.discord, self.github, self.deployment, self.clock, self.rng)
         living = asyncio.create_task(self._live())
-        background = [asyncio.create_task(one.run()) for one in managers]
+        background = [asyncio.create_task(one.run()) for one in self.managers]
         background.append(asyncio.create_task(self._evaluate()))
+        background.append(asyncio.create_task(self.deployment.project.serve(self.deployment.up)))
         trouble = asyncio.create_task(mischief.run())
         try:
             await self._alive(living, self._opened())
@@ -184,10 +239,11 @@ class World:
                 await self._alive(living, PLOTS[name](self))
             trouble.cancel()
             mischief.calm()
+            await self._alive(living, asyncio.sleep(self.pause(AFTERWARDS_SECONDS)))
             self.endless = True
-            for manager in managers:
+            for manager in self.managers:
                 manager.honest = True
-            await self._alive(living, self._quiet(managers))
+            await self._alive(living, self._quiet(self.managers))
             await self._stop()
             await living
             self.outcome.problems += truth.check(self)
@@ -223,10 +279,9 @@ class World:
         """Start it, kill it, start it again."""
         while True:
             mortal = not self.endless and self._lives < MOST_LIVES
-            orders = self._orders() if mortal else []
             self._lives += 1
             self.receiver: Receiver = await self._nursery.start(
-                self.environment, orders, self.record, self.clock.file, self.log
+                self.environment, self._fate(mortal=mortal), self.record, self.clock.file, self.log
             )
             code = await self._end_of_life(mortal)
             if self._stopped:
@@ -247,18 +302,15 @@ class World:
             return await self.receiver.ended
         politely = self._kill_rng.random() < 0.1
         if not politely:
-            self.outcome.kills.append(("at a random time", ""))
+            self.outcome.kills.append(((RANDOM_TIME,), ""))
         self.receiver.signal(signal.SIGTERM if politely else signal.SIGKILL)
         return await self.receiver.ended
 
-    def _orders(self) -> list[Order]:
-        """Where this life is to end: at a point in focus, or at any that comes first."""
-        rng = self._kill_rng
-        return [
-            Order(name, rng.choice(sides_of(name)), 1 if rng.random() < 0.8 else 2)
-            for name in self.scenario.focus
-            if rng.random() < 0.7
-        ]
+    def _fate(self, *, mortal: bool) -> Fate:
+        seed = f"{self.scenario.short} {self._lives}"
+        if not mortal:
+            return Fate(seed, often=0.0, seldom=0.0)
+        return Fate(seed, self._often, self.scenario.spared)
 
     async def _stop(self, number: int = signal.SIGTERM) -> None:
         self._stopped = True
@@ -292,8 +344,8 @@ class World:
         if not self.record.exists():
             return
         for line in self.record.read_text().splitlines():
-            what, name, side = json.loads(line)
+            what, names, side = json.loads(line)
             if what == "killed":
-                self.outcome.kills.append((name, side))
+                self.outcome.kills.append((tuple(names), side))
             else:
-                self.outcome.passed.add((name, side))
+                self.outcome.passed.update((name, side) for name in names)
