@@ -125,8 +125,14 @@ class ApprovalPage:
 
         def look(c: Connection) -> _Asked | None:
             one = approvals.approval(c, link.approval_id)
-            if one is None or one.expires_at != link.expires_at:
+            if one is None:
                 return None
+            if one.expires_at != link.expires_at:
+                raise RefusedError(
+                    410,
+                    "This link is not of now any more",
+                    "The machine's clock was set since, or its store is another. Use the button on the card.",
+                )
             step = steps.step(c, one.step_id)
             history = read_history(c, one.incident_id, now)
             return _Asked(one, step, history) if step and history else None

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.chaos.campaign import Campaign, Goal
 from tests.chaos.plots import PLOTS
-from tests.chaos.world import Scenario
+from tests.chaos.scenario import Scenario
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from tests.chaos.nursery import Nursery, nursery
 from tests.chaos.plots import PLOTS
-from tests.chaos.world import RANDOM_TIME, Outcome, Scenario, World
+from tests.chaos.scenario import RANDOM_TIME, Outcome, Scenario
+from tests.chaos.world import World
 
 Tell = Callable[[str], None]
 PLOTS_A_WORLD = (2, 4)

@@ -51,6 +51,6 @@ class Listing:
 
     async def _groups(self, _: web.Request) -> web.Response:
         self.asked += 1
-        self.shown.update(self._prometheus.firing)
+        self.shown.update(list(self._prometheus.firing))
         group = {"receiver": {"name": "sermon-monitor"}, "labels": {}, "alerts": self._listed()}
         return web.json_response([group])

@@ -69,8 +69,7 @@ def unfinished(store: Path) -> list[str]:
         left += [
             f"step {r['id']} ({r['action']}) is {r['state']} {r['phase']}: {r['words']}"
             for r in c.execute("SELECT * FROM steps WHERE state IN ('pending', 'running')")
-            if not (r["state"] == "pending" and r["asks"])  # it waits for a person's word
-            and r["id"] not in _until_expired(c, r["incident_id"])
+            if r["id"] not in _until_expired(c, r["incident_id"])
         ]
         left += [
             f"incident {r['id']} ({r['service']}) is open, and nothing of it fires: {r['verdict']}"

@@ -8,9 +8,9 @@ import json
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tests.chaos.mischief import Mischief
 from tests.chaos.nursery import Nursery, Receiver
 from tests.chaos.plots import PATIENCE_SECONDS, PLOTS, POLICY, WARNINGS
 from tests.chaos.points import Fate, Side
+from tests.chaos.scenario import RANDOM_TIME, Outcome, Scenario
 from tests.chaos.sender import Alertmanager, Prometheus, Told
 from tests.real.processes import free_port
 from tests.standins.discord import Discord
@@ -30,47 +31,20 @@ from tests.standins.github import GitHub
 
 WORKFLOW_FILE = Path(__file__).parents[2] / ".github" / "workflows" / "rollback.yml"
 CONTACTS = "Anna 0151 234"
-RANDOM_TIME = "at a random time"
 MOST_LIVES = 40
-OFTEN = (0.05, 0.1, 0.2, 0.3)
+OFTEN = (0.05, 0.1, 0.2)
 """The chance of a death at each point that is not spared; one of these in a world."""
+OFTEN_AT_LAST = (0.15, 0.3, 0.5)
+"""The same where many points are spared, because enough have died there."""
+MANY = 20
 QUIET_WITHIN_SECONDS = 60.0
 """For the end of everything once nothing is killed any more; ends a broken run, measures nothing."""
+MOST_AT_A_POINT = 2
+"""In one world; then it is let pass."""
 AFTERWARDS_SECONDS = 2.0
 """For so long at most it is killed on, once nothing else makes trouble."""
 LIFE_SECONDS = (0.5, 8.0)
 """After a random time of these the process is killed, where it has not come to its point."""
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """All that a world is made from: it can be played again."""
-
-    seed: int
-    plots: tuple[str, ...]
-    spared: frozenset[str] = frozenset()
-    """Points where it is killed seldom: enough were."""
-
-    def __str__(self) -> str:
-        spared = f" --spare '{','.join(sorted(self.spared))}'" if self.spared else ""
-        return f"{self.short}{spared} --worlds 1"
-
-    @property
-    def short(self) -> str:
-        return f"--seed {self.seed} --plots {','.join(self.plots)}"
-
-
-@dataclass
-class Outcome:
-    """What came of a scenario."""
-
-    scenario: Scenario
-    kills: list[tuple[tuple[str, ...], Side | str]] = field(default_factory=list)
-    """The points at which each died: all that one commit held, or the one that was under way."""
-    passed: set[tuple[str, Side]] = field(default_factory=set)
-    problems: list[str] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
 
 
 class World:
@@ -91,7 +65,8 @@ class World:
         """No more kills: the receiver lives on until it is stopped."""
         self._nursery = nursery
         self._kill_rng = random.Random(f"kills {scenario}")
-        self._often = self._kill_rng.choice(OFTEN)
+        many = len(scenario.spared) > MANY
+        self._often = self._kill_rng.choice(OFTEN_AT_LAST if many else OFTEN)
         self._lives = 0
         self._stopped = False
 
@@ -157,7 +132,6 @@ class World:
         base = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         if "gap" in self.scenario.plots:
             base["ALERTMANAGER_URL"] = self.listing_url
-            base["WATCHDOG_TIMEOUT"] = "1s"
         return base | {
             **self.deployment.project.environment,
             "APP_URL": self.app_url,
@@ -310,7 +284,18 @@ class World:
         seed = f"{self.scenario.short} {self._lives}"
         if not mortal:
             return Fate(seed, often=0.0, seldom=0.0)
-        return Fate(seed, self._often, self.scenario.spared)
+        return Fate(seed, self._often, self.scenario.spared | self._often_died_at())
+
+    def _often_died_at(self) -> frozenset[str]:
+        """Points of this world where it died so often that it would never come past them."""
+        died = Counter(
+            name for what, names, _ in self._recorded() for name in names if what == "killed"
+        )
+        return frozenset(name for name, times in died.items() if times >= MOST_AT_A_POINT)
+
+    def _recorded(self) -> Iterator[tuple[str, list[str], Side]]:
+        if self.record.exists():
+            yield from map(json.loads, self.record.read_text().splitlines())
 
     async def _stop(self, number: int = signal.SIGTERM) -> None:
         self._stopped = True
@@ -341,10 +326,7 @@ class World:
             raise AssertionError(f"it does not come to rest: {left}") from None
 
     def _read_record(self) -> None:
-        if not self.record.exists():
-            return
-        for line in self.record.read_text().splitlines():
-            what, names, side = json.loads(line)
+        for what, names, side in self._recorded():
             if what == "killed":
                 self.outcome.kills.append((tuple(names), side))
             else:

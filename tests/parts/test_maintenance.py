@@ -158,6 +158,17 @@ def test_a_version_that_takes_over_gets_its_grace_once(c: Connection) -> None:
     assert not told(NOW + 3 * MINUTE)
 
 
+def test_a_version_of_a_clock_that_went_ahead_gets_its_grace_now(c: Connection) -> None:
+    """The clock was set back between the ledger's look and ours."""
+    ahead = NOW + timedelta(hours=1)
+    assert maintenance.open_around_deployment(c, "v2", ahead, GRACE, NOW)
+    window = windows.active(c, NOW + MINUTE)
+    assert window is not None
+    assert window.ends_at == NOW + GRACE
+    assert not maintenance.open_around_deployment(c, "v2", ahead, GRACE, NOW + MINUTE)
+    assert windows.active(c, ahead) is None
+
+
 def test_a_version_seen_too_late_gets_none(c: Connection) -> None:
     assert not maintenance.open_around_deployment(c, "v2", NOW, GRACE, NOW + GRACE)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 from sqlite3 import Connection
 
 import pytest
 
 from receiver.deciding.policy import PlannedStep
-from receiver.store import incidents, steps
-from receiver.store.database import Database
+from receiver.store import incidents, steps, windows
+from receiver.store.database import MIGRATIONS, Database, connect, migrate
 
 NOW = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 
@@ -71,3 +72,60 @@ async def test_one_rollback_an_incident_is_held_by_the_file_itself(database: Dat
 
     with pytest.raises(sqlite3.IntegrityError, match=r"steps\.incident_id"):
         await database.run(story)
+
+
+STATES = ("pending", "running", "done", "failed", "refused", "dropped")
+ALLOWED = {
+    ("pending", "running"),
+    ("pending", "refused"),
+    ("pending", "dropped"),
+    ("running", "done"),
+    ("running", "failed"),
+}
+
+
+@pytest.mark.parametrize("before", STATES)
+@pytest.mark.parametrize("after", STATES)
+async def test_the_file_allows_no_other_way(database: Database, before: str, after: str) -> None:
+    def move(c: Connection, state: str) -> None:
+        c.execute("UPDATE steps SET state = ?", (state,))
+
+    def story(c: Connection) -> None:
+        steps.add_step(c, opened(c), planned("restart"), "A")
+        way = ["running", before] if before in ("done", "failed") else [before]
+        for state in way:
+            move(c, state)
+
+    await database.run(story)
+    if before == after or (before, after) in ALLOWED:
+        await database.run(lambda c: move(c, after))
+        return
+    with pytest.raises(sqlite3.IntegrityError, match="a step cannot move that way"):
+        await database.run(lambda c: move(c, after))
+
+
+def test_a_file_of_the_tenth_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Its steps move on as they may, and the windows of its deployments are known again."""
+    old = connect(tmp_path / "old.sqlite3")
+    for number, name in enumerate(MIGRATIONS[:10], 1):
+        script = resources.files("receiver.store").joinpath(name).read_text(encoding="utf-8")
+        old.executescript(f"{script}; PRAGMA user_version = {number};")
+    begin = NOW.timestamp()
+    old.execute(
+        "INSERT INTO windows (starts_at, ends_at, reason, origin, made_at)"
+        " VALUES (?, ?, 'deployment of v2', 'deployment', ?)",
+        (begin, begin + 600, begin),
+    )
+    steps.add_step(old, opened(old), planned("restart"), "A")
+
+    migrate(old)
+
+    known = windows.open_window(
+        old, NOW, NOW + timedelta(minutes=10), "deployment of v2", "deployment", NOW
+    )
+    assert not known, "it opens once, also after the upgrade"
+    (step,) = steps.steps(old, 1)
+    assert steps.claim_step(old, step.id, "restarting", {}, NOW)
+    with pytest.raises(sqlite3.IntegrityError, match="a step cannot move that way"):
+        old.execute("UPDATE steps SET state = 'dropped'")
+    old.close()

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from receiver.clock import SteadyClock
+from receiver.approving.approvals import ask, decide
 from receiver.deciding.policy import PlannedStep
-from receiver.records import Ring, Step
-from receiver.store import incidents, messages, steps
+from receiver.maintenance.windows import open_around_deployment
+from receiver.records import Approval, Ask, Ring, Step
+from receiver.store import approvals, incidents, messages, steps, windows
 from receiver.store.database import Database
 from receiver.timers import REMEMBERED, TOLERANCE, Timers
 
@@ -212,3 +214,58 @@ async def test_a_second_jump_right_after_our_start_is_not_lost(
     assert await keeper.keep()
     assert clock.now() == machine.wall
     assert (await waits(database))[1].due_at == NOW + timedelta(minutes=10) - 2 * HOUR
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, timedelta(seconds=10.25)])
+async def test_what_a_person_was_asked_keeps_its_time_to_be_decided(
+    database: Database, machine: Machine, jump: timedelta
+) -> None:
+    """Its end stands in a link in whole seconds."""
+    await fill(database)
+    what = Ask("rollback", "sha256:1", "v1", "", "it is slow")
+
+    def asked(c: Any) -> None:
+        ask(c, steps.steps(c, 1)[1], what, HOUR, NOW)
+
+    await database.run(asked)
+    keeper = Timers(database, steady(machine))
+    await keeper.keep()
+    machine.wall += jump
+    assert await keeper.keep()
+
+    def decided(c: Any) -> tuple[Approval | None, bool]:
+        one, soon = approvals.approval(c, 1), machine.wall + HOUR - timedelta(seconds=1)
+        return one, decide(c, 1, "granted", "anna", soon).done
+
+    one, done = await database.run(decided)
+    assert one is not None
+    assert abs(one.expires_at - (NOW + HOUR + jump)) <= timedelta(seconds=0.5)
+    assert one.expires_at.microsecond == 0
+    assert done
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR])
+async def test_a_window_of_a_deployment_moves_and_one_of_people_stays(
+    database: Database, machine: Machine, jump: timedelta
+) -> None:
+    await fill(database)
+    grace, since = timedelta(minutes=3), NOW - timedelta(minutes=1)
+
+    def opened(c: Any) -> None:
+        assert open_around_deployment(c, "v2", since, grace, NOW)
+        windows.open_window(c, NOW, NOW + 2 * HOUR, "updates", "person", NOW)
+
+    await database.run(opened)
+    keeper = Timers(database, steady(machine))
+    await keeper.keep()
+    machine.wall += jump
+    assert await keeper.keep()
+
+    def look(c: Any) -> dict[str, datetime]:
+        assert not open_around_deployment(c, "v2", since, grace, machine.wall), "it is known"
+        return {one.origin: one.ends_at for one in windows.windows(c)}
+
+    assert await database.run(look) == {
+        "deployment": since + grace + jump,
+        "person": NOW + 2 * HOUR,
+    }
