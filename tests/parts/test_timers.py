@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from receiver.clock import SteadyClock
 from receiver.approving.approvals import ask, decide
+from receiver.clock import SteadyClock
 from receiver.deciding.policy import PlannedStep
 from receiver.maintenance.windows import open_around_deployment
 from receiver.records import Approval, Ask, Ring, Step
