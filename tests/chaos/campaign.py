@@ -46,6 +46,7 @@ class Campaign:
         self._began = time.monotonic()
         self._ways: dict[str, Counter[str]] = defaultdict(Counter)
         self._played: Counter[str] = Counter()
+        self._chosen: set[str] = set()
 
     async def run(self, directory: Path) -> None:
         self._tell(f"seed {self._seed}, {self._at_once} receivers at a time")
@@ -134,15 +135,19 @@ class Campaign:
         self._begun += 1
         if self.fixed:
             return self.fixed
-        plots = tuple(self._plot() for _ in range(self._rng.randint(*PLOTS_A_WORLD)))
+        plots = tuple(self._choice() for _ in range(self._rng.randint(*PLOTS_A_WORLD)))
         kills = self.kills
         spared = frozenset(name for name in kills if kills[name] >= self._goal.each)
         return Scenario(self._seed + self._begun, plots, spared)
 
+    def _choice(self) -> str:
+        plot = self._plot()
+        self._chosen.add(plot)
+        return plot
+
     def _plot(self) -> str:
         """One that was never played, else one that leads to points with too few kills; now and then any."""
-        unplayed = [name for name in PLOTS if not self._played[name]]
-        if unplayed:
+        if unplayed := sorted(set(PLOTS) - self._chosen):
             return self._rng.choice(unplayed)
         ways: dict[str, float] = defaultdict(float)
         for point, kills in self.short.items():

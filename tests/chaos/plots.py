@@ -23,7 +23,8 @@ POLICY = """
 version: 1
 local_fallback: LOCAL_FALLBACK
 timing: {recheck: 100ms, run_poll: 60ms, run_lookup: 1500ms, queue_deadline: 2500ms,
-         run_deadline: 4s, verify_for: 150ms, verify_deadline: 2500ms}
+         run_deadline: 4s, verify_for: 150ms, verify_deadline: 2500ms,
+         deployment_grace: 1s}
 alerts:
   - {alert: ServiceDown, category: health, severity: critical, discord: now, mention: true,
      confirm: probe, steps: [restart app @0m, rollback @1500ms, person @5s]}

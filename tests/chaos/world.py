@@ -149,7 +149,6 @@ class World:
             "GITHUB_REPO": self.github.repository,
             "GITHUB_API_URL": self.github.base_url,
             "COOLDOWN": "0s",
-            "DEPLOYMENT_GRACE": "1s",
             "FLAP_WINDOW": "2s",
             "MAX_ROLLBACKS_PER_DAY": "100",
             "MAX_RESTARTS_PER_HOUR": "100",
