@@ -108,9 +108,10 @@ class App:
             webhook = parse_webhook(await request.read())
         except (web.HTTPRequestEntityTooLarge, BodyError, *_UNREADABLE) as error:
             return self._refused(error)
-        now = self._clock.now()
         try:
-            taken = await self._database.run(lambda c: accept(c, self._intake, webhook, now))
+            taken = await self._database.run(
+                lambda c: accept(c, self._intake, webhook, self._clock.now())
+            )
         except StoreError as error:
             log.error("the store cannot take a webhook", problem=str(error))
             return "unavailable", _problem(503, "the store cannot take it now")
@@ -192,9 +193,9 @@ class App:
             wanted = Wish.model_validate_json(await request.read())
         except (ValidationError, web.HTTPRequestEntityTooLarge, *_UNREADABLE):
             return _problem(400, 'allowed: {"decision": "approve" or "deny", "by": NAME}')
-        number, now = int(request.match_info["id"]), self._clock.now()
+        number, choice = int(request.match_info["id"]), CHOICES[wanted.decision]
         decided = await self._database.run(
-            lambda c: decide(c, number, CHOICES[wanted.decision], wanted.who, now)
+            lambda c: decide(c, number, choice, wanted.who, self._clock.now())
         )
         if not decided.done:
             return _problem(409, decided.words)

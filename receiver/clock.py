@@ -24,7 +24,9 @@ class SystemClock:
 class SteadyClock:
     """Another clock's time, which goes on evenly when that one is set, until it is told to ``advance``.
 
-    So nobody sees a jump in the middle of what they do: what waits for a time is moved first.
+    So nobody sees a jump in the middle of what they do: what waits for a time is moved first. Whoever
+    writes a time takes it inside the transaction: one of before would be an hour off after a move that
+    stood in the queue already.
     """
 
     def __init__(self, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -271,11 +271,13 @@ class Receiver:
 
     async def deployed(self, release: Release) -> None:
         """Another version took over: it gets its grace before anything is done by itself."""
-        now, grace = self._clock.now(), self.policy.timing.deployment_grace
-        if release.since + grace <= now:
+        grace = self.policy.timing.deployment_grace
+        if release.since + grace <= self._clock.now():
             return
         opened = await self._database.run(
-            lambda c: open_around_deployment(c, release.title, release.since, grace, now)
+            lambda c: open_around_deployment(
+                c, release.title, release.since, grace, self._clock.now()
+            )
         )
         if opened:
             log.info("a deployment is under way", version=release.title, grace=str(grace))

@@ -181,8 +181,8 @@ class ApprovalPage:
         return choice if age <= PAGE_GOOD_FOR else None
 
     async def _decide(self, request: web.Request, one: Approval, choice: Choice) -> web.Response:
-        now, who = self._clock.now(), f"whoever has the link, at {request.remote} (link)"
-        decided = await self._read(lambda c: decide(c, one.id, choice, who, now))
+        who = f"whoever has the link, at {request.remote} (link)"
+        decided = await self._read(lambda c: decide(c, one.id, choice, who, self._clock.now()))
         if not decided.done:
             raise RefusedError(409, "Somebody was faster", f"{decided.words.capitalize()}.")
         self._wake()

@@ -109,12 +109,12 @@ class Row(_Strict):
 
     growth: Literal["", "memory", "cpu"] = ""  # what must explain a proposed rollback: growth.py
 
-    @property
+    @cached_property
     def ladder(self) -> bool:
         """Whether it asks for a step that comes by itself: such an alert begins the ladder."""
         return any(not step.ask and step.action not in LOOKING for step in self.steps)
 
-    @property
+    @cached_property
     def ring(self) -> Ring:
         """How loudly a new card of this alert arrives."""
         if self.mention:

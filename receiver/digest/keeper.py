@@ -76,7 +76,7 @@ class DigestKeeper:
         waited = now - max(period.due_at, self._began)
         if contents.figures.may_return and timedelta(0) <= waited < GRACE:
             return False
-        made = await self._database.run(lambda c: self._make(c, period, contents, now))
+        made = await self._database.run(lambda c: self._make(c, period, contents))
         if made:
             log.info("digest", day=period.day.isoformat())
             self._wake()
@@ -93,9 +93,10 @@ class DigestKeeper:
             return None
         return period_due(now, at, zone, last)
 
-    def _make(self, c: Connection, period: Period, contents: Contents, now: datetime) -> bool:
+    def _make(self, c: Connection, period: Period, contents: Contents) -> bool:
         if not digests.claim(c, period):
             return False
+        now = self._clock.now()
         number = messages.add_note(c, compose(contents), self._notifier, now, topic=TOPIC)
         digests.posted(c, period, number)
         return True

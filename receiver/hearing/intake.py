@@ -1,7 +1,8 @@
 """What a webhook changes: read how things stand, decide, write; all in the caller's transaction.
 
 A body may have hundreds of alerts: they are decided one after the other, each knowing what those
-before it did, and are written together.
+before it did, and are written together. What is decided of one is decided of the next of its kind too
+while nothing has changed that counts, so that a hundred cost little more than their rows.
 """
 
 from __future__ import annotations
@@ -90,6 +91,8 @@ class _Body:
         self._now = now
         self._firing = incidents.firing_of(c, [alert.key for alert in alerts])
         self._services: dict[tuple[str, bool], _Service] = {}
+        self._decisions: dict[tuple[object, ...], Decision] = {}
+        self._noted: set[tuple[object, ...]] = set()
         self._changes: dict[int, _Changes] = {}
         self._begun: list[incidents.NewAlert] = []
         self._repeated: list[str] = []
@@ -100,16 +103,7 @@ class _Body:
         """Decide about one alert."""
         row = self._intake.policy.row(alert.labels, alert.severity)
         service = self._service(alert.service, digest=row.discord == "digest")
-        decision = decide(
-            self._intake.policy,
-            alert.name,
-            alert.labels,
-            alert.severity,
-            firing=alert.status == "firing",
-            standing=self._standing(alert, service),
-            now=self._now,
-            minio_service=self._intake.minio_service,
-        )
+        decision = self._decide(alert, row, service)
         match decision.kind:
             case "heartbeat":
                 if alert.status == "firing":
@@ -119,10 +113,34 @@ class _Body:
             case "repeat":
                 self._repeated.append(alert.key)
             case "end":
-                self._end(alert, decision)
+                self._end(alert, decision, row)
             case "join" | "open" | "reopen":
                 self._begin(alert, decision, service)
         return decision
+
+    def _decide(self, alert: Alert, row: Row, service: _Service) -> Decision:
+        """As for the last of its kind, unless it asks for steps: which of them are planned depends on its labels."""
+        firing, known = alert.status == "firing", alert.key in self._firing
+        if firing and not known and row.steps:
+            return self._decide_anew(alert, service)
+        now = service.open_incident, service.ladder_at
+        kind = (alert.name, alert.severity, id(row), firing, known, service.digest, *now)
+        decision = self._decisions.get(kind)
+        if decision is None:
+            decision = self._decisions[kind] = self._decide_anew(alert, service)
+        return decision
+
+    def _decide_anew(self, alert: Alert, service: _Service) -> Decision:
+        return decide(
+            self._intake.policy,
+            alert.name,
+            alert.labels,
+            alert.severity,
+            firing=alert.status == "firing",
+            standing=self._standing(alert, service),
+            now=self._now,
+            minio_service=self._intake.minio_service,
+        )
 
     def write(self) -> None:
         """Instances, the audit trail, and each incident's own columns and card, once."""
@@ -194,7 +212,12 @@ class _Body:
         if decision.ladder_at and decision.ladder_at != service.ladder_at:
             incidents.set_ladder(self._c, incident_id, decision.ladder_at)
             service.ladder_at = decision.ladder_at
-        self._note(self._changes.setdefault(incident_id, _Changes()), alert, decision, decision.row)
+        # Kept in _decisions, so that its id stays its own; the same news twice is no more news.
+        news = (incident_id, id(decision), alert.severity)
+        if decision.steps or news not in self._noted:
+            self._noted.add(news)
+            changes = self._changes.setdefault(incident_id, _Changes())
+            self._note(changes, alert, decision, decision.row)
 
     def _incident(self, alert: Alert, decision: Decision, service: _Service) -> int:
         """The incident that a firing alert belongs to, made or reopened where it must be."""
@@ -219,19 +242,17 @@ class _Body:
         if decision.rings and decision.kind != "open":
             changes.again = max(changes.again, row.ring)
 
-    def _end(self, alert: Alert, decision: Decision) -> None:
+    def _end(self, alert: Alert, decision: Decision, row: Row) -> None:
         incident_id = self._firing.pop(alert.key)
         self._ended.append(alert.key)
         self._events.append((incident_id, "end", decision.reason))
         changes = self._changes.setdefault(incident_id, _Changes())
         changes.ended = True
-        changes.asked_ended = changes.asked_ended or self._intake.policy.asks(
-            alert.labels, alert.severity
-        )
+        changes.asked_ended = changes.asked_ended or row.ladder
 
     def _change(self, incident_id: int, changes: _Changes) -> None:
         c, now = self._c, self._now
-        if changes.begun:
+        if changes.begun and changes.severity != SEVERITIES[0]:
             incidents.worsen(c, incident_id, changes.severity)
         if changes.asks:
             incidents.set_check(c, incident_id, None)  # the ladder goes on, nothing ends now

@@ -137,7 +137,7 @@ class Reconciler:
             now = self._clock.now()
             may_end = listing.settled(source, listed, now, self._settle)
             plan = await self._database.run(
-                lambda c: self._change(c, before, listed, now, may_end=may_end)
+                lambda c: self._change(c, before, listed, may_end=may_end)
             )
         except StoreError as error:
             return Result("unavailable", str(error))
@@ -160,10 +160,8 @@ class Reconciler:
             listing.parse_groups, groups, source.hooks, heartbeat, self.hidden_by()
         )
 
-    def _change(
-        self, c: Connection, before: Standing, listed: Listing, now: datetime, *, may_end: bool
-    ) -> Plan:
-        after = heartbeats.standing(c)
+    def _change(self, c: Connection, before: Standing, listed: Listing, *, may_end: bool) -> Plan:
+        after, now = heartbeats.standing(c), self._clock.now()
         plan = listing.compare(
             listed,
             {key: one.id for key, one in before.firing.items()},

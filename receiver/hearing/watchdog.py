@@ -178,8 +178,8 @@ class Watchdog:
     async def look(self) -> None:
         """One look; raises the alert about the absence or ends it. Raises StoreError."""
         self._notice_jump()
-        now, quiet_since = self._clock.now(), self._beat_at
-        seen = await self._database.run(lambda c: self._change(c, now, quiet_since))
+        quiet_since = self._beat_at
+        seen = await self._database.run(lambda c: self._change(c, quiet_since))
         self._usable()
         self._notice_refusals()
         self._last = seen.last
@@ -194,8 +194,9 @@ class Watchdog:
         if seen.change:
             self._wake()
 
-    def _change(self, c: Connection, now: datetime, quiet_since: float) -> _Seen:
+    def _change(self, c: Connection, quiet_since: float) -> _Seen:
         """In one transaction: how things stand, and the alert that follows from it."""
+        now = self._clock.now()
         beats = heartbeats.beats(c, FINGERPRINT)
         came = self._last is not None and beats.last != self._last
         quiet = 0.0 if came else self._monotonic() - quiet_since

@@ -120,6 +120,11 @@ class Database:
             self._connection.close()
             self._connection = None
 
+    @property
+    def waiting(self) -> int:
+        """How many changes wait for their commit."""
+        return self._queue.qsize()
+
     async def run(self, change: Callable[[sqlite3.Connection], Result]) -> Result:
         """Run ``change`` in a transaction; returns after its commit. Raises StoreError, or what ``change`` raised."""
         if not self._thread:

@@ -128,8 +128,7 @@ class Outbox:
                         await self._news.wait()
 
     async def _hasten(self) -> None:
-        now = self._clock.now()
-        await self._database.run(lambda c: messages.hasten(c, now))
+        await self._database.run(lambda c: messages.hasten(c, self._clock.now()))
 
     async def _next(self) -> float:
         """Send what is due. Returns how many seconds there is nothing to do."""
@@ -189,9 +188,9 @@ class Outbox:
         if card_id is None:
             raise LookupError(f"the files of message {message.id} have no card")
         ids = await notifier.attach(card_id, facts.files) if facts.files else {}
-        now = self._clock.now()
 
         def change(c: Connection) -> None:
+            now = self._clock.now()
             evidence.attached(c, message.incident_id or 0, card_id, ids)
             messages.delivered(c, message, card_id, now)
             if ids:
@@ -204,10 +203,11 @@ class Outbox:
         log.info("told", incident=message.incident_id, kind="files", files=list(ids))
 
     async def _sent(self, message: Message, notifier: str, message_id: str, ring: Ring) -> None:
-        now, back = self._clock.now(), self._destinations[notifier].answered()
+        back = self._destinations[notifier].answered()
         words = _what_was_told(message, ring)
 
         def change(c: Connection) -> None:
+            now = self._clock.now()
             messages.delivered(c, message, message_id, now, ring)
             if words:
                 messages.add_event(c, message.incident_id, "told", words, now)
@@ -235,22 +235,22 @@ class Outbox:
         return replace(view_of(facts.history, self._settings, self._links), copies=facts.copies)
 
     async def _not_sent(self, message: Message, notifier: str, error: DeliveryError) -> None:
-        now = self._clock.now()
-        again = None
+        wait: float | None = None
         if error.gone:  # kept: it goes out after a start with another address
-            again = now + timedelta(seconds=GONE_WAIT)
+            wait = GONE_WAIT
         elif not error.permanent:
             wait = error.retry_after if error.retry_after is not None else _pause(message.attempts)
-            again = now + timedelta(seconds=wait)
-            self._destinations[notifier].failed(error, now)
+            self._destinations[notifier].failed(error, self._clock.now())
 
         def change(c: Connection) -> None:
+            now = self._clock.now()
+            again = None if wait is None else now + timedelta(seconds=wait)
             messages.not_delivered(c, message, error.words, again, ambiguous=error.ambiguous)
             if message.error != error.words:
                 messages.add_event(c, message.incident_id, "not told", error.words, now)
 
         await self._database.run(change)
-        self._metrics.notifications.labels(notifier, "retried" if again else "failed").inc()
+        self._metrics.notifications.labels(notifier, "failed" if wait is None else "retried").inc()
         log.warning(
             "could not tell",
             incident=message.incident_id,

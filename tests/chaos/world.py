@@ -8,9 +8,11 @@ import json
 import os
 import random
 import signal
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,6 @@ from tests.chaos.plots import PATIENCE_SECONDS, PLOTS, POLICY, WARNINGS
 from tests.chaos.points import Fate, Side
 from tests.chaos.scenario import RANDOM_TIME, Outcome, Scenario
 from tests.chaos.sender import Alertmanager, Prometheus, Told
-from tests.real.processes import free_port
 from tests.standins.discord import Discord
 from tests.standins.github import GitHub
 
@@ -45,6 +46,18 @@ AFTERWARDS_SECONDS = 2.0
 """For so long at most it is killed on, once nothing else makes trouble."""
 LIFE_SECONDS = (0.5, 8.0)
 """After a random time of these the process is killed, where it has not come to its point."""
+
+
+_PORTS = count(20_000 + os.getpid() % 97 * 100)
+
+
+def _port() -> int:
+    """One that no other world takes while the receiver is away: below those that the system gives out."""
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("there is no end of ports")
 
 
 class World:
@@ -76,7 +89,7 @@ class World:
         self.fallback = self.rng.choice(("never", "approve", "auto"))
         policy = POLICY.replace("LOCAL_FALLBACK", self.fallback)
         (self.directory / "policy.yml").write_text(policy)
-        self.url = f"http://127.0.0.1:{free_port()}"
+        self.url = f"http://127.0.0.1:{_port()}"
         self.clock = Clock(self.directory / "clock")
         self.deployment = Deployment(self.directory, self.clock)
         self.deployment.restart_seconds = lambda: self.pause(0.3)

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry
 
+from receiver.app import App
 from receiver.approving.approvals import ask, decide
 from receiver.clock import SteadyClock
 from receiver.deciding.policy import PlannedStep
+from receiver.hearing.intake import Intake
 from receiver.maintenance.windows import open_around_deployment
+from receiver.metrics import Metrics
 from receiver.records import Approval, Ask, Ring, Step
+from receiver.service import Receiver
+from receiver.settings import ReceiverSettings
 from receiver.store import approvals, incidents, messages, steps, windows
 from receiver.store.database import Database
 from receiver.timers import REMEMBERED, TOLERANCE, Timers
+from target.engine import Engine
 
 NOW = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -269,3 +279,49 @@ async def test_a_window_of_a_deployment_moves_and_one_of_people_stays(
         "deployment": since + grace + jump,
         "person": NOW + 2 * HOUR,
     }
+
+
+async def test_a_webhook_that_waited_behind_the_move_is_of_the_new_time(
+    tmp_path: Path, machine: Machine
+) -> None:
+    """It arrived before the clock was set back and is written after: its times are not an hour ahead."""
+    settings = ReceiverSettings.model_validate({"STATE_DIR": str(tmp_path), "DRY_RUN": True})
+    clock = steady(machine)
+    receiver = Receiver(settings, Engine("unix:///nonexistent"), CollectorRegistry(), clock)
+    store = Database(settings.database_path)
+    store.open()
+    intake = Intake(policy=receiver.policy, notifier="discord", flap_window=HOUR, minio_service=())
+    made = App(
+        settings, intake, store, Metrics(CollectorRegistry(), {}), clock,
+        arrived=lambda _: None, wake=lambda: None, unready=lambda: "",
+    )  # fmt: skip
+    keeper, free = Timers(store, clock), threading.Event()
+    await keeper.keep()
+    async with TestClient(TestServer(made.application())) as client:
+        await client.post("/alerts", json=body("firing"))
+        held = asyncio.create_task(store.run(lambda _: free.wait(60)))
+        await asyncio.sleep(0)
+        machine.wall -= HOUR
+        moving = asyncio.create_task(keeper.keep())
+        await asyncio.sleep(0)
+        told = asyncio.create_task(client.post("/alerts", json=body("resolved")))
+        while store.waiting < 2:  # noqa: ASYNC110 - a queue of threads
+            await asyncio.sleep(0.01)
+        free.set()
+        await asyncio.gather(held, moving)
+        assert (await told).status == 200
+    checked = await store.run(lambda c: incidents.incident(c, 1))
+    store.close()
+    assert checked is not None
+    assert checked.check_at == machine.wall
+
+
+def body(status: str) -> dict[str, Any]:
+    alert = {
+        "status": status,
+        "labels": {"alertname": "Odd", "severity": "critical"},
+        "startsAt": "2026-03-01T02:00:00Z",
+        "fingerprint": "f",
+    }
+    fixed = {"version": "4", "groupKey": "g", "status": status, "receiver": "r"}
+    return {**fixed, "alerts": [alert]}
