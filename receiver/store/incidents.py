@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pydantic_core import to_json
 
 from receiver.records import SEVERITIES, AlertInstance, Incident, Severity
-from receiver.store import rows
+from receiver.store import bulk, rows
 
 
 def incident(c: Connection, incident_id: int) -> Incident | None:
@@ -171,6 +171,19 @@ def any_firing(c: Connection, incident_id: int) -> bool:
     return row is not None
 
 
+_ALERT_COLUMNS = (
+    "incident_id",
+    "fingerprint",
+    "name",
+    "severity",
+    "labels",
+    "annotations",
+    "starts_at",
+    "first_seen",
+    "last_seen",
+)
+
+
 class NewAlert(NamedTuple):
     """A firing that is news."""
 
@@ -185,37 +198,36 @@ class NewAlert(NamedTuple):
 
 def add_alerts(c: Connection, alerts: Iterable[NewAlert], now: datetime) -> None:
     at = now.timestamp()
-    c.executemany(
-        "INSERT INTO alerts (incident_id, fingerprint, name, severity, labels, annotations, starts_at, first_seen, last_seen)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                *one[:4],
-                to_json(one.labels).decode(),
-                to_json(one.annotations).decode(),
-                one.starts_at.timestamp(),
-                at,
-                at,
-            )
-            for one in alerts
-        ],
-    )
+    found = [
+        (
+            *one[:4],
+            to_json(one.labels).decode(),
+            to_json(one.annotations).decode(),
+            one.starts_at.timestamp(),
+            at,
+            at,
+        )
+        for one in alerts
+    ]
+    bulk.insert(c, "alerts", _ALERT_COLUMNS, found)
 
 
 def repeat_alerts(c: Connection, fingerprints: Iterable[str], now: datetime) -> None:
-    """Count a repeat of each open instance."""
-    c.executemany(
-        "UPDATE alerts SET repeats = repeats + 1, last_seen = ? WHERE fingerprint = ? AND ended_at IS NULL",
-        [(now.timestamp(), fingerprint) for fingerprint in fingerprints],
+    """Count a repeat of each open instance, as often as it is named."""
+    c.execute(
+        "UPDATE alerts SET repeats = repeats + told.times, last_seen = ?"
+        " FROM (SELECT value, count(*) AS times FROM json_each(?) GROUP BY value) AS told"
+        " WHERE fingerprint = told.value AND ended_at IS NULL",
+        (now.timestamp(), json.dumps(list(fingerprints))),
     )
 
 
 def end_alerts(c: Connection, fingerprints: Iterable[str], now: datetime) -> None:
     """firing -> ended."""
-    at = now.timestamp()
-    c.executemany(
-        "UPDATE alerts SET ended_at = ?, last_seen = ? WHERE fingerprint = ? AND ended_at IS NULL",
-        [(at, at, fingerprint) for fingerprint in fingerprints],
+    c.execute(
+        "UPDATE alerts SET ended_at = :at, last_seen = :at"
+        " WHERE fingerprint IN (SELECT value FROM json_each(:keys)) AND ended_at IS NULL",
+        {"at": now.timestamp(), "keys": json.dumps(list(fingerprints))},
     )
 
 

@@ -8,7 +8,7 @@ from sqlite3 import Connection
 
 from receiver.evidence import Evidence
 from receiver.records import Event, Message, Ring, Step
-from receiver.store import evidence, rows
+from receiver.store import bulk, evidence, rows
 from receiver.telling.note import Note
 
 EDIT_EVERY = timedelta(seconds=1)
@@ -277,10 +277,8 @@ def add_event(
 def add_events(c: Connection, events: Iterable[tuple[int | None, str, str]], now: datetime) -> None:
     """(incident, kind, words) of each, in order."""
     at = now.timestamp()
-    c.executemany(
-        "INSERT INTO events (incident_id, at, kind, words) VALUES (?, ?, ?, ?)",
-        [(incident_id, at, kind, words) for incident_id, kind, words in events],
-    )
+    found = [(incident_id, at, kind, words) for incident_id, kind, words in events]
+    bulk.insert(c, "events", ("incident_id", "at", "kind", "words"), found)
 
 
 def events(c: Connection, incident_id: int) -> list[Event]:
