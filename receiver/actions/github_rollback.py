@@ -107,21 +107,23 @@ class GitHubRollback:
                 step.detail["correlation_id"], (step.started_at or now) - timedelta(minutes=2)
             )
         except DeliveryError as error:
-            run, words = None, f"looking for the run: {error}"
+            run, words, detail = None, f"looking for the run: {error}", step.detail
+            lost = _unasked(step, error)
         else:
-            words = "looking for the run"
+            words, detail = "looking for the run", {**step.detail, "none_at": rfc3339(now)}
+            lost = f"no run with {step.detail['correlation_id']} is to be found"
         if run is not None:
             return self._to_following(
                 step, {**step.detail, "run_id": run.id, "url": run.html_url}, now, "found again"
             )
         if now >= parse_rfc3339(step.detail["search_until"]):
-            lost = f"no run with {step.detail['correlation_id']} is to be found; nothing was sent again"
+            lost = f"{lost}; nothing was sent again"
             if not self._other_way:
                 return failed(step, f"{lost}; {BY_HAND}")
             if _has_expired(step, now):
                 return Instead(f"{lost}; should there be one, it has expired")
             words = f"{lost}; still looking, until it has expired at {_expiry(step):%H:%M:%S} UTC"
-        return Progress("running", words, "searching", now + self._timing.run_poll, step.detail)
+        return Progress("running", words, "searching", now + self._timing.run_poll, detail)
 
     def _to_following(
         self, step: Step, detail: Mapping[str, Any], now: datetime, how: str
@@ -211,6 +213,14 @@ class GitHubRollback:
     def _last_look(self, step: Step) -> datetime:
         """GitHub ends a job by itself; whoever cannot be asked for so long is not followed for ever."""
         return self._run_deadline(step) + self._timing.run_deadline
+
+
+def _unasked(step: Step, error: DeliveryError) -> str:
+    """What is known of a run when GitHub cannot be asked now: that is not the same as that there is none."""
+    run = f"a run with {step.detail['correlation_id']}"
+    if seen := step.detail.get("none_at"):
+        return f"{run} was not to be found at {parse_rfc3339(seen):%H:%M:%S} UTC, and GitHub cannot be asked since: {error}"
+    return f"GitHub could not be asked whether there is {run}: {error}"
 
 
 def _has_expired(step: Step, now: datetime) -> bool:

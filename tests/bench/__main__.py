@@ -6,6 +6,7 @@ Every figure stands beside a peer's or a floor's of the same run; CPU is the ker
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,9 @@ from rich.console import Console
 from tests.bench import (
     acting,
     containers,
+    dispatching,
     engine_stats,
+    flood,
     host,
     idle,
     log_lines,
@@ -98,26 +101,71 @@ def _webhooks(rounds: int, tell: Tell) -> list[Figure]:
                 "aiohttp + pydantic + one INSERT, FULL",
             )
         )
+        what = f"repeats of {alerts} alert(s)"
+        again = webhooks.repeats(alerts, rounds)
+        found.append(report.paired(what, "requests a second", *again, "the same as news"))
     return found
 
 
 def _acting(rounds: int, tell: Tell) -> list[Figure]:
+    return [
+        *_slow(rounds, tell),
+        *_cards(rounds, tell),
+        *_dispatches(rounds, tell),
+    ]
+
+
+def _slow(rounds: int, tell: Tell) -> list[Figure]:
     tell("webhooks where an fsync takes 10 ms")
-    slow = report.paired(
-        "webhooks of 1 alert, an fsync takes 10 ms",
-        "requests a second",
-        *slow_disk.measure(rounds),
-        "the same handler, a commit each",
-    )
+    found, peer = slow_disk.measure(rounds), "the same handler, a commit each"
+    late = "the event loop is late at one tick in twenty, an fsync takes 10 ms"
+    ours, floor = _times(1e3, found.ours_late), _times(1e3, found.floor_late)
+    return [
+        report.paired(
+            "webhooks of 1 alert, an fsync takes 10 ms",
+            "requests a second",
+            found.ours,
+            found.floor,
+            peer,
+        ),
+        report.paired(late, "ms", ours, floor, peer, 1),
+    ]
+
+
+def _cards(rounds: int, tell: Tell) -> list[Figure]:
     tell("from a webhook to its card on the wire, with an empty store and with 10,000 incidents")
     empty, full, floor = (_times(1e3, figures) for figures in acting.measure(rounds))
+    tell("the same while a flood of webhooks is accepted")
+    pairs = [asyncio.run(flood.cards(20)) for _ in range(rounds)]
+    quiet, beside = (_times(1e3, [pair[n] for pair in pairs]) for n in (0, 1))
+    card, stored = "webhook to card on the wire", "webhook to card, 10,000 incidents stored"
+    flooded = "webhook to card while a flood is accepted"
     return [
-        slow,
+        report.paired(card, "ms", empty, floor, "a commit and a round trip", 5),
+        report.paired(stored, "ms", full, empty, "an empty store", 1.5),
+        report.paired(flooded, "ms", beside, quiet, "nothing else to do"),
+    ]
+
+
+def _dispatches(rounds: int, tell: Tell) -> list[Figure]:
+    tell(
+        "from a webhook to its dispatch on the wire, with an empty store and with 10,000 incidents"
+    )
+    empty, full = dispatching.measure(rounds)
+    least = [one.floor + one.look / 5 for one in empty]  # the look counts once, not five times
+    ours, stored = [one.dispatch for one in empty], [one.dispatch for one in full]
+    peer = "a commit and a round trip, with a fifth of our own look"
+    return [
         report.paired(
-            "webhook to card on the wire", "ms", empty, floor, "a commit and a round trip", 5
+            "webhook to dispatch on the wire", "ms", _times(1e3, ours), _times(1e3, least), peer, 5
         ),
         report.paired(
-            "webhook to card, 10,000 incidents stored", "ms", full, empty, "an empty store", 1.5
+            "webhook to dispatch, 10,000 incidents stored",
+            "ms",
+            _times(1e3, stored),
+            _times(1e3, ours),
+            "an empty store",
+            1.5,
         ),
     ]
 

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -20,9 +21,10 @@ from receiver.settings import ReceiverSettings
 from receiver.store import incidents
 from receiver.store.database import connect, migrate
 from target.engine import Engine
-from tests.bench.webhooks import _listen
+from tests.bench.webhooks import listen
 from tests.standins.discord import Discord
 
+Beside = Callable[[str], Awaitable[None]]
 STORED = 10_000
 """Incidents of the past, in the store that is not empty."""
 
@@ -40,11 +42,14 @@ def _body(number: int) -> bytes:
     return json.dumps({**fixed, "alerts": [alert]}).encode()
 
 
-async def cards(times: int, stored: int) -> list[float]:
-    """Seconds from the request's start to its card at Discord's door; ``stored``: incidents that are over."""
+async def cards(times: int, stored: int, beside: Beside | None = None) -> list[float]:
+    """Seconds from the request's start to its card at Discord's door; ``stored``: incidents that are over.
+
+    ``beside``: what goes on meanwhile, with the receiver's address.
+    """
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        _fill(directory / "receiver.sqlite3", stored)
+        fill(directory / "receiver.sqlite3", stored)
         async with (
             Discord(rate_limit=(100_000, 1.0)) as discord,
             aiohttp.ClientSession() as session,
@@ -62,8 +67,9 @@ async def cards(times: int, stored: int) -> list[float]:
                 {"STATE_DIR": name, "DRY_RUN": True, "DISCORD_WEBHOOK_URL": discord.url}
             )
             receiver = Receiver(settings, Engine("unix:///nonexistent"), CollectorRegistry(), SystemClock())  # fmt: skip
-            runner, url = await _listen(await receiver.start())
+            runner, url = await listen(await receiver.start())
             took = []
+            meanwhile = asyncio.create_task(_beside(beside, url))
             try:
                 for number in range(times):
                     seen.clear()
@@ -76,13 +82,21 @@ async def cards(times: int, stored: int) -> list[float]:
                     await seen.wait()
                     took.append(arrivals[0] - began)
                     await asyncio.sleep(0.05)  # the record of its delivery is not this one's
+                if meanwhile.done():
+                    meanwhile.result()  # it should have gone on
             finally:
+                meanwhile.cancel()
+                await asyncio.gather(meanwhile, return_exceptions=True)
                 await runner.cleanup()
                 await receiver.stop()
     return took
 
 
-def _fill(path: Path, count: int) -> None:
+async def _beside(work: Beside | None, url: str) -> None:
+    await (work(url) if work else asyncio.Event().wait())
+
+
+def fill(path: Path, count: int) -> None:
     connection = connect(path)
     migrate(connection)
     connection.execute("BEGIN")

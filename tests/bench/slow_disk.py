@@ -13,17 +13,28 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
-from tests.bench import webhooks
+from tests.bench import flood, webhooks
 
 SOURCE = Path(__file__).with_suffix(".c")
 REQUESTS = 400
 
 
-def measure(rounds: int) -> tuple[list[float], list[float]]:
-    """Requests of one alert a second: ours, and a commit each, in turn."""
+class Slow(NamedTuple):
+    """Each round's figures, ours and those of the handler with a commit each, in turn."""
+
+    ours: list[float]
+    """Requests of one alert a second."""
+    floor: list[float]
+    ours_late: list[float]
+    """Seconds that the event loop is late at one tick in twenty."""
+    floor_late: list[float]
+
+
+def measure(rounds: int) -> Slow:
     with tempfile.TemporaryDirectory() as directory:
         library = Path(directory) / "slow_disk.so"
         words = ["cc", "-O2", "-shared", "-fPIC", "-o", str(library), str(SOURCE), "-ldl"]
@@ -35,17 +46,19 @@ def measure(rounds: int) -> tuple[list[float], list[float]]:
             text=True,
             check=True,
         )
-    ours, floor = json.loads(answer.stdout)
-    return ours, floor
+    return Slow(*json.loads(answer.stdout))
 
 
 def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    pairs = [
-        (asyncio.run(webhooks.ours(1, REQUESTS)), asyncio.run(webhooks.floor(1, REQUESTS)))
-        for _ in range(int(sys.argv[1]))
-    ]
-    print(json.dumps([[pair[0] for pair in pairs], [pair[1] for pair in pairs]]))
+    rounds = [asyncio.run(_round()) for _ in range(int(sys.argv[1]))]
+    print(json.dumps(list(zip(*rounds, strict=True))))
+
+
+async def _round() -> tuple[float, float, float, float]:
+    ours, ours_late = await flood.with_lag(webhooks.ours(1, REQUESTS))
+    floor, floor_late = await flood.with_lag(webhooks.floor(1, REQUESTS))
+    return ours, floor, flood.worst(ours_late), flood.worst(floor_late)
 
 
 if __name__ == "__main__":

@@ -54,9 +54,9 @@ def body(number: int, alerts: int) -> bytes:
     return json.dumps(whole).encode()
 
 
-async def _load(url: str, alerts: int, requests: int) -> float:
-    """Requests a second over CONNECTIONS connections."""
-    bodies = iter([body(number, alerts) for number in range(requests)])
+async def load(url: str, alerts: int, requests: int, first: int = 0) -> float:
+    """Requests a second over CONNECTIONS connections; the bodies are numbered from ``first``."""
+    bodies = iter([body(number, alerts) for number in range(first, first + requests)])
 
     async def one(session: aiohttp.ClientSession) -> None:
         for data in bodies:
@@ -72,7 +72,7 @@ async def _load(url: str, alerts: int, requests: int) -> float:
         return requests / (time.monotonic() - began)
 
 
-async def _listen(application: web.Application) -> tuple[web.AppRunner, str]:
+async def listen(application: web.Application) -> tuple[web.AppRunner, str]:
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -81,15 +81,17 @@ async def _listen(application: web.Application) -> tuple[web.AppRunner, str]:
     return runner, f"http://127.0.0.1:{port}/alerts"
 
 
-async def ours(alerts: int, requests: int) -> float:
+async def ours(alerts: int, requests: int, *, again: bool = False) -> float:
+    """``again``: of the same bodies a second time, which are repeats."""
     with tempfile.TemporaryDirectory() as directory:
         settings = ReceiverSettings.model_validate({"STATE_DIR": directory, "DRY_RUN": True})
         receiver = Receiver(
             settings, Engine("unix:///nonexistent"), CollectorRegistry(), SystemClock()
         )
-        runner, url = await _listen(await receiver.start())
+        runner, url = await listen(await receiver.start())
         try:
-            return await _load(url, alerts, requests)
+            news = await load(url, alerts, requests)
+            return await load(url, alerts, requests) if again else news
         finally:
             await runner.cleanup()
             await receiver.stop()
@@ -111,9 +113,9 @@ async def floor(alerts: int, requests: int) -> float:
 
         application = web.Application(client_max_size=16 << 20)
         application.router.add_post("/alerts", handle)
-        runner, url = await _listen(application)
+        runner, url = await listen(application)
         try:
-            return await _load(url, alerts, requests)
+            return await load(url, alerts, requests)
         finally:
             await runner.cleanup()
             connection.close()
@@ -124,6 +126,16 @@ def measure(alerts: int, rounds: int) -> tuple[list[float], list[float]]:
     requests = max(100, REQUESTS // alerts)
     pairs = [
         (asyncio.run(ours(alerts, requests)), asyncio.run(floor(alerts, requests)))
+        for _ in range(rounds)
+    ]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def repeats(alerts: int, rounds: int) -> tuple[list[float], list[float]]:
+    """Requests a second of each round, in turn: of repeats, and of news."""
+    requests = max(100, REQUESTS // alerts)
+    pairs = [
+        (asyncio.run(ours(alerts, requests, again=True)), asyncio.run(ours(alerts, requests)))
         for _ in range(rounds)
     ]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
