@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.chaos.campaign import Campaign, Goal
 from tests.chaos.plots import PLOTS
 from tests.chaos.scenario import Scenario
+from tests.chaos.tally import read_tally
 
 
 def main() -> None:
@@ -32,18 +33,24 @@ def main() -> None:
     parser.add_argument(
         "--keep", type=Path, help="where logs and stores go; default: they are removed"
     )
+    parser.add_argument(
+        "--tally", type=Path, help="go on with what this file has counted, and write it anew"
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.plots or ()) - set(PLOTS):
         parser.error(f"no such plot: {', '.join(sorted(unknown))}")
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(10**6)
     goal = Goal(arguments.kills, arguments.each, arguments.worlds, arguments.minutes * 60)
-    campaign = Campaign(seed, goal, arguments.at_once, lambda line: print(line, flush=True))
+    tally = read_tally(arguments.tally)
+    campaign = Campaign(seed, goal, arguments.at_once, lambda line: print(line, flush=True), tally)
     if arguments.plots:
         campaign.fixed = Scenario(seed, tuple(arguments.plots), frozenset(arguments.spare))
     # A caller that is killed in the middle of its request is what all this is about.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="chaos-") as directory:
         asyncio.run(campaign.run(arguments.keep or Path(directory)))
+    if arguments.tally:
+        tally.save(arguments.tally)
     print("\n".join(campaign.report()))
     sys.exit(0 if campaign.succeeded else 1)
 

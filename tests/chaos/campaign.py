@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.chaos.nursery import Nursery, nursery
 from tests.chaos.plots import PLOTS
 from tests.chaos.scenario import RANDOM_TIME, Outcome, Scenario
+from tests.chaos.tally import Tally
 from tests.chaos.world import World
 
 Tell = Callable[[str], None]
@@ -33,7 +34,11 @@ class Goal:
 class Campaign:
     """Plays, counts, and remembers which plots lead to which points."""
 
-    def __init__(self, seed: int, goal: Goal, at_once: int, tell: Tell) -> None:
+    def __init__(
+        self, seed: int, goal: Goal, at_once: int, tell: Tell, tally: Tally | None = None
+    ) -> None:
+        self.tally = tally or Tally()
+        """Of this run, and of those before it."""
         self.fixed: Scenario | None = None
         """Play this one instead of those of our own choice."""
         self.outcomes: list[Outcome] = []
@@ -44,8 +49,6 @@ class Campaign:
         self._rng = random.Random(seed)
         self._begun = 0
         self._began = time.monotonic()
-        self._ways: dict[str, Counter[str]] = defaultdict(Counter)
-        self._played: Counter[str] = Counter()
         self._chosen: set[str] = set()
 
     async def run(self, directory: Path) -> None:
@@ -54,19 +57,8 @@ class Campaign:
             await asyncio.gather(*(self._play(parent, directory) for _ in range(self._at_once)))
 
     @property
-    def killed(self) -> int:
-        """How many receivers were killed in all."""
-        return sum(len(outcome.kills) for outcome in self.outcomes)
-
-    @property
-    def kills(self) -> Counter[str]:
-        """By point. A commit may hold several transitions: whoever dies at it died at each of them."""
-        return Counter(n for outcome in self.outcomes for names, _ in outcome.kills for n in names)
-
-    @property
     def points(self) -> list[str]:
-        found = {name for outcome in self.outcomes for name, _ in outcome.passed}
-        return sorted(found | set(self.kills) - {RANDOM_TIME})
+        return sorted((self.tally.passed | set(self.tally.kills)) - {RANDOM_TIME})
 
     @property
     def problems(self) -> list[tuple[Outcome, str]]:
@@ -75,7 +67,7 @@ class Campaign:
     @property
     def short(self) -> dict[str, int]:
         """Points with too few kills."""
-        kills = self.kills
+        kills = self.tally.kills
         return {p: kills[p] for p in self.points if kills[p] < self._goal.each}
 
     @property
@@ -85,7 +77,7 @@ class Campaign:
         return self._goal.worlds is not None or self._enough()
 
     def _enough(self) -> bool:
-        return self.killed >= self._goal.kills and not self.short
+        return self.tally.killed >= self._goal.kills and not self.short
 
     def _over(self) -> bool:
         if self.problems:
@@ -113,10 +105,7 @@ class Campaign:
 
     def _note(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
-        self._played.update(set(outcome.scenario.plots))
-        dead = {name for names, _ in outcome.kills for name in names}
-        for name in dead | {name for name, _ in outcome.passed}:
-            self._ways[name].update(set(outcome.scenario.plots))
+        self.tally.add(outcome)
         if outcome.problems:
             self._tell(f'make chaos ARGS="{outcome.scenario}"')
             for problem in outcome.problems:
@@ -128,7 +117,7 @@ class Campaign:
         )
         seconds = time.monotonic() - self._began
         self._tell(
-            f"{seconds:4.0f} s: {self.killed} kills in {len(self.outcomes)} scenarios{short}; {outcome.seconds:.0f} s, {len(outcome.kills)} kills: {outcome.scenario.short}"
+            f"{seconds:4.0f} s: {self.tally.killed} kills in {len(self.outcomes)} scenarios{short}; {outcome.seconds:.0f} s, {len(outcome.kills)} kills: {outcome.scenario.short}"
         )
 
     def _next(self) -> Scenario:
@@ -136,7 +125,7 @@ class Campaign:
         if self.fixed:
             return self.fixed
         plots = tuple(self._choice() for _ in range(self._rng.randint(*PLOTS_A_WORLD)))
-        kills = self.kills
+        kills = self.tally.kills
         spared = frozenset(name for name in kills if kills[name] >= self._goal.each)
         return Scenario(self._seed + self._begun, plots, spared)
 
@@ -147,13 +136,13 @@ class Campaign:
 
     def _plot(self) -> str:
         """One that was never played, else one that leads to points with too few kills; now and then any."""
-        if unplayed := sorted(set(PLOTS) - self._chosen):
+        if unplayed := sorted(set(PLOTS) - self._chosen - set(self.tally.played)):
             return self._rng.choice(unplayed)
         ways: dict[str, float] = defaultdict(float)
         for point, kills in self.short.items():
-            for plot, times in self._ways[point].items():
+            for plot, times in self.tally.ways[point].items():
                 missing = 1 - kills / self._goal.each
-                ways[plot] += missing * (times / self._played[plot]) ** 2
+                ways[plot] += missing * (times / self.tally.played[plot]) ** 2
         if not ways or self._rng.random() < 0.15:
             return self._rng.choice(list(PLOTS))
         (found,) = self._rng.choices(list(ways), list(ways.values()))
@@ -161,16 +150,14 @@ class Campaign:
 
     def report(self) -> Iterator[str]:
         """The histogram of kills by point and side, and what was found."""
-        sides: Counter[tuple[str, str]] = Counter(
-            (name, side) for o in self.outcomes for names, side in o.kills for name in names
-        )
+        sides, kills = self.tally.sides, self.tally.kills
         width = max((len(point) for point in self.points), default=10)
         yield f"{'killed':{width}}  before  during   after     all"
         for point in self.points:
             counts = [sides[point, side] for side in ("before", "during", "after")]
             yield f"{point:{width}}" + "".join(f"{count:8}" for count in (*counts, sum(counts)))
-        yield f"{RANDOM_TIME:{width}}{self.kills[RANDOM_TIME]:32}"
-        yield f"{'all':{width}}{self.killed:32}"
+        yield f"{RANDOM_TIME:{width}}{kills[RANDOM_TIME]:32}"
+        yield f"{'all':{width}}{self.tally.killed:32}"
         totals: Counter[str] = Counter()
         for outcome in self.outcomes:
             totals.update(outcome.counts)

@@ -290,7 +290,7 @@ async def _version(_: web.Request) -> web.Response:
 
 
 async def _info(_: web.Request) -> web.Response:
-    return web.json_response({"DockerRootDir": "/"})
+    return web.json_response({"DockerRootDir": "/nowhere"})
 
 
 async def _log(_: web.Request) -> web.Response:
