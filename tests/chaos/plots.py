@@ -192,8 +192,9 @@ async def emergency(world: World) -> None:
 
 async def tomorrow(world: World) -> None:
     """The next day's digest is due."""
-    await world.until(lambda: truth.digests(world.store) > 0)
-    known = truth.digests(world.store)
+    if not await world.until(lambda: truth.digests(world.store) > 0):
+        return
+    known, world.day_passed = truth.digests(world.store), True
     world.clock.jump(86_400)
     await world.until(lambda: truth.digests(world.store) > known)
 

@@ -45,7 +45,9 @@ MOST_AT_A_POINT = 2
 AFTERWARDS_SECONDS = 2.0
 """For so long at most it is killed on, once nothing else makes trouble."""
 LIFE_SECONDS = (0.5, 8.0)
-"""After a random time of these the process is killed, where it has not come to its point."""
+"""After a random time of these some are killed, wherever they are."""
+SHORT_LIVED = 0.15
+"""The part of them."""
 
 
 _PORTS = count(20_000 + os.getpid() % 97 * 100)
@@ -73,6 +75,8 @@ class World:
         self.raised: set[str] = set()
         """Alerts that fire because a plot says so."""
         self.told = Told()
+        self.day_passed = False
+        """A day has begun whose digest is due."""
         self.outcome = Outcome(scenario)
         self.endless = False
         """No more kills: the receiver lives on until it is stopped."""
@@ -280,7 +284,7 @@ class World:
     async def _end_of_life(self, mortal: bool) -> int:
         """Its exit code; killed after a while where it is mortal, now and then ended in order."""
         limit = self._kill_rng.uniform(*LIFE_SECONDS)
-        if not mortal:
+        if not mortal or self._kill_rng.random() > SHORT_LIVED:
             return await self.receiver.ended
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):
