@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from exporter.exposition import Family, Samples, number
+from target.backups import Status
 from target.engine import Container, Image
 from target.versions import (
     Ledger,
@@ -67,9 +68,35 @@ BACKUP_AGE = Family(
     "gauge",
     "Age of the newest entry of BACKUP_DIR; absent when there is none.",
 )
+BACKUP_DATA_AGE = Family(
+    "sermon_uploader_backup_data_age_seconds",
+    "gauge",
+    "Age of the newest backup that has MinIO's objects in it; absent when there is none.",
+)
+BACKUP_BYTES = Family(
+    "sermon_uploader_backup_size_bytes",
+    "gauge",
+    "Bytes of all that it holds, those that it shares with others too: of the newest backup with MinIO's objects, else of the newest.",
+)
+BACKUP_SECONDS = Family(
+    "sermon_uploader_backup_duration_seconds",
+    "gauge",
+    "How long that backup took.",
+)
+DRILL_SUCCESS = Family(
+    "sermon_uploader_backup_drill_success",
+    "gauge",
+    "Whether the last try to restore a backup succeeded (1) or not (0); absent when there was none.",
+)
+DRILL_AGE = Family(
+    "sermon_uploader_backup_drill_age_seconds",
+    "gauge",
+    "Time since the last try to restore a backup; absent when there was none.",
+)
 FAMILIES = (
     *(BUILD_INFO, IMAGE_INFO, DEPLOYMENTS, LAST_DEPLOYMENT, LAST_DEPLOYMENT_TOOK, RUNNING_SINCE),
     *(RUNNING_GOOD, KNOWN_GOOD_INFO, TAG_PRESENT, BACKUP_AGE),
+    *(BACKUP_DATA_AGE, BACKUP_BYTES, BACKUP_SECONDS, DRILL_SUCCESS, DRILL_AGE),
 )
 
 
@@ -166,6 +193,23 @@ def backup_samples(newest: float | None, now: float) -> Samples:
     if newest is None:
         return Samples(BACKUP_AGE, b"")
     return BACKUP_AGE.one(max(0.0, now - newest))
+
+
+def backup_status_samples(status: Status, now: float) -> list[Samples]:
+    """What the toolkit said of its backups. The size and duration are of the newest that has the sermons, where one has."""
+    data, drill = status.newest_with_data, status.drill
+    last = data or status.newest
+
+    def one(family: Family, value: float | None) -> Samples:
+        return Samples(family, b"") if value is None else family.one(value)
+
+    return [
+        one(BACKUP_DATA_AGE, max(0.0, now - data.at) if data else None),
+        one(BACKUP_BYTES, last.bytes if last else None),
+        one(BACKUP_SECONDS, last.seconds if last else None),
+        one(DRILL_SUCCESS, int(drill.ok) if drill else None),
+        one(DRILL_AGE, max(0.0, now - drill.at) if drill else None),
+    ]
 
 
 def _present(family: Family, series: Iterable[bytes]) -> Samples:

@@ -6,17 +6,19 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import click
 
+from recovery.backup.first import shown_age
+from recovery.backup.places import UNFINISHED
 from recovery.checks.project import pinned
 from recovery.checks.storage import size
 from recovery.deployments import Facts, gather
+from recovery.ledger import ledger_path
 from recovery.options import changes
 from recovery.run import Flags, Session, change
-from recovery.run_rollback import ledger_path
 from recovery.steps import Hands, Plan, Step
 from target.reclaimable import Reclaimable, reclaimable
 from target.version_keeper import LedgerFile
@@ -24,8 +26,6 @@ from target.versions import OWN_IMAGES, Ledger, repository_of
 
 OLD_SECONDS = 3600.0
 """A younger temporary file may still be written."""
-UNFINISHED = ".unfinished-"
-"""Begins the name of a backup that was never finished; see backups.py."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ def cleanup(flags: Flags) -> None:
 
     def plan(session: Session) -> Plan:
         facts = gather(session)
-        return plan_cleanup(facts, garbage(session, facts))
+        plan = plan_cleanup(facts, garbage(session, facts))
+        return replace(plan, notes=(*plan.notes, shown_age(session))) if plan.steps else plan
 
     change("cleanup", flags, plan)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from recovery import inputs
+from recovery.backup.first import without_backup as without_backup_option
 from recovery.options import config_option
 from recovery.rollback import Wanted
 from recovery.run import settings_of
@@ -71,6 +72,7 @@ from recovery.terminal import Terminal
     help="As the workflow says it: specific_commit must come with a version, commit or image.",
 )
 @click.option("--force", is_flag=True, help="Also when the app answers healthy.")
+@without_backup_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout at the end.")
@@ -95,6 +97,7 @@ def rollback(
     correlation_id: str | None,
     rollback_type: str | None,
     force: bool,
+    without_backup: bool,
     yes: bool,
     dry_run: bool,
     as_json: bool,
@@ -105,7 +108,7 @@ def rollback(
     """Go back to a version that worked: by default the last known good one.
 
     The image is brought here first; then it is pinned in the compose file, started and verified.
-    If it is not well, what ran before is put back.
+    If it is not well, what ran before is put back. The configuration is saved before.
     """
     wanted = Wanted(to_version, to_commit, to_image)
     if rollback_type == "specific_commit" and wanted == Wanted():
@@ -118,6 +121,7 @@ def rollback(
         expires_at=expires_at,
         correlation_id=correlation_id or "",
         force=force,
+        without_backup=without_backup,
         yes=yes,
         dry_run=dry_run,
         verify_seconds=verify_timeout,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
+from recovery.backup.first import First, before
+from recovery.deployments import gather
 from recovery.inputs import clock_is_behind, printable, too_late
+from recovery.ledger import ledger_path
 from recovery.ports import listening, taken
 from recovery.rollback import Wanted, resolve
+from recovery.run import EXPECTED, Flags, Session, words_of
+from recovery.settings import RecoverySettings
+from recovery.steps import Hands
 from recovery.terminal import Terminal, uninterrupted
 from target.compose import ComposeError
 from target.deploy import execute
@@ -24,7 +28,6 @@ from target.verify import Patience, healthy_now
 from target.version_keeper import LedgerFile
 from target.versions import Ledger, condemn
 
-SYSTEM_LEDGER = Path("/var/lib/sermon-monitor/versions.json")
 Status = Literal[
     "done", "already", "dry_run", "refused", "not_needed", "expired", "put_back", "broken"
 ]
@@ -43,6 +46,7 @@ class Request:
     expires_at: datetime | None = None
     correlation_id: str = ""
     force: bool = False
+    without_backup: bool = False
     yes: bool = False
     dry_run: bool = False
     verify_seconds: float = 180.0
@@ -89,7 +93,7 @@ class RefusedError(Exception):
         self.status: Status = status
 
 
-def roll_back(settings: DeploymentSettings, request: Request, terminal: Terminal) -> Result:
+def roll_back(settings: RecoverySettings, request: Request, terminal: Terminal) -> Result:
     """Carry out ``request``. Whatever a person can cause ends as a Result, not as an exception."""
     ledger_file = LedgerFile(ledger_path(settings), terminal.say)
     engine = Engine(settings.docker_host)
@@ -98,7 +102,9 @@ def roll_back(settings: DeploymentSettings, request: Request, terminal: Terminal
         ledger = _read(ledger_file, terminal)
         _in_time(request, ledger, terminal)
         plan = _plan(settings, request, ledger, engine)
-        result = _decided(plan, request, terminal) or _executed(plan, request, terminal)
+        first = _first(settings, request, engine, terminal)
+        result = _decided(plan, request, terminal, first)
+        result = result or _executed(plan, request, terminal, first, engine)
     except RefusedError as error:
         result = Result(error.status, str(error), request, plan)
     except DeployError as error:
@@ -109,14 +115,6 @@ def roll_back(settings: DeploymentSettings, request: Request, terminal: Terminal
         _condemn(ledger_file, result.outcome, terminal)
     terminal.say(f"{result.status.replace('_', ' ')}: {result.words}")
     return result
-
-
-def ledger_path(settings: DeploymentSettings) -> Path:
-    """STATE_DIR's ledger. Whoever may not write the monitor's own directory still reads its ledger there."""
-    own = settings.state_dir / "versions.json"
-    if "state_dir" in settings.model_fields_set or os.access(own, os.R_OK):
-        return own
-    return SYSTEM_LEDGER if os.access(SYSTEM_LEDGER, os.R_OK) else own
 
 
 def _read(ledger_file: LedgerFile, terminal: Terminal) -> Ledger:
@@ -178,7 +176,16 @@ def _ports_free(deployment: Deployment) -> None:
         )
 
 
-def _decided(plan: Plan, request: Request, terminal: Terminal) -> Result | None:
+def _first(
+    settings: RecoverySettings, request: Request, engine: Engine, terminal: Terminal
+) -> First:
+    """The backup before it. What the monitor asks for waits for none: the service is down."""
+    needed = not request.without_backup and not request.correlation_id
+    session = Session("rollback", Flags(), settings, engine, terminal)
+    return before(session, gather(session), "rollback", needed=needed)
+
+
+def _decided(plan: Plan, request: Request, terminal: Terminal, first: First) -> Result | None:
     """A result that needs no change, or None when the plan is to be carried out."""
     with terminal.working(f"asking {plan.health_url} whether the app is well"):
         sick = healthy_now(plan.health_url, expected_body=plan.health_body)
@@ -190,24 +197,33 @@ def _decided(plan: Plan, request: Request, terminal: Terminal) -> Result | None:
         )
     for line in [*plan.lines(), *([f"reason: {request.reason}"] if request.reason else [])]:
         terminal.say(line)
+    for line in (*([first.step.words] if first.step else []), *first.notes):
+        terminal.say(line)
     healthy = "the app answers healthy; --force rolls back all the same"
     if request.dry_run:
-        note = (
-            f"; done now it would be refused: {healthy}"
-            if sick is None and not request.force
-            else ""
-        )
+        why = healthy if sick is None and not request.force else first.refusal
+        note = f"; done now it would be refused: {why}" if why else ""
         return Result("dry_run", f"nothing was changed{note}", request, plan)
     if sick is None and not request.force:
         raise RefusedError(healthy, "not_needed")
+    if first.refusal:
+        raise RefusedError(first.refusal)
     if not request.yes and not terminal.confirm("Do this?"):
         raise RefusedError("not confirmed; without a terminal, --yes says yes")
     return None
 
 
-def _executed(plan: Plan, request: Request, terminal: Terminal) -> Result:
+def _executed(
+    plan: Plan, request: Request, terminal: Terminal, first: First, engine: Engine
+) -> Result:
     _in_time(request, Ledger(), terminal)
     with uninterrupted(terminal), terminal.working("rolling back") as progress:
+        if first.step:
+            progress(first.step.words)
+            try:
+                terminal.say(first.step.act.do(Hands(plan.settings, engine, None, progress)), 3)
+            except EXPECTED as error:
+                raise RefusedError(f"no backup could be made first: {words_of(error)}") from error
         outcome = execute(plan, progress, Patience(deadline=request.verify_seconds))
     return Result(outcome.status, printable(outcome.words, 2000), request, plan, outcome)
 

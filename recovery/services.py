@@ -15,6 +15,7 @@ from recovery.acts import (
     Up,
     Well,
 )
+from recovery.backup.first import saved_first
 from recovery.deployments import Facts, gather, of_project
 from recovery.options import changes
 from recovery.ports import taken
@@ -45,9 +46,14 @@ def restart_services(flags: Flags, wait: float) -> None:
     """Stop all services and start them as the compose files say, each once the former is well.
 
     Changes of the compose files and of .env take effect. Only images that are on this machine are
-    used. Without usable compose files the containers are restarted as they are.
+    used. Without usable compose files the containers are restarted as they are. A backup of the
+    configuration is made first, where one can be made.
     """
-    _run("restart-services", flags, lambda facts: plan_restart(facts, wait))
+    _run(
+        "restart-services",
+        flags,
+        lambda session, facts: saved_first(session, facts, "restart", plan_restart(facts, wait)),
+    )
 
 
 @click.command("emergency-restart", epilog="Example: sermon-recovery emergency-restart --yes")
@@ -59,15 +65,15 @@ def emergency_restart(flags: Flags, wait: float) -> None:
     What runs is ended after 2 seconds and started; what is stopped is started; what has no container
     is made from the compose files. Works without the project's directory.
     """
-    _run("emergency-restart", flags, lambda facts: plan_emergency_restart(facts, wait))
+    _run("emergency-restart", flags, lambda _, facts: plan_emergency_restart(facts, wait))
 
 
-def _run(verb: str, flags: Flags, make: Callable[[Facts], Plan]) -> None:
+def _run(verb: str, flags: Flags, make: Callable[[Session, Facts], Plan]) -> None:
     seen: list[Facts] = []
 
     def plan(session: Session) -> Plan:
         seen.append(gather(session))
-        return make(seen[0])
+        return make(session, seen[0])
 
     change(verb, flags, plan, lambda _: seen[0].compose)
 

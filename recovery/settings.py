@@ -10,10 +10,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from target.backup_settings import BackupSettings
 from target.settings import DeploymentSettings
 
 
-class RecoverySettings(DeploymentSettings):
+class RecoverySettings(DeploymentSettings, BackupSettings):
     """The names and defaults are those of the monitor's own settings."""
 
     discord_webhook_url: SecretStr | None = None
@@ -22,3 +23,11 @@ class RecoverySettings(DeploymentSettings):
     proc_root: Path = Path("/proc")
     rootfs: Path = Path("/")
     cgroup_root: Path = Path("/sys/fs/cgroup")
+    database_url: str | None = None
+
+    @property
+    def database_path(self) -> Path:
+        """The monitor's own store."""
+        if self.database_url is None:
+            return self.state_dir / "receiver.sqlite3"
+        return Path(self.database_url.removeprefix("sqlite:///"))

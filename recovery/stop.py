@@ -8,6 +8,7 @@ import click
 
 from recovery import inputs
 from recovery.acts import APP_GRACE_SECONDS, MINIO_GRACE_SECONDS, Stop, Stopped
+from recovery.backup.first import saved_first
 from recovery.deployments import Facts, gather
 from recovery.options import changes
 from recovery.run import Flags, Session, change
@@ -30,13 +31,15 @@ def emergency_stop(flags: Flags, expires_at: datetime | None) -> None:
     """Stop the application and MinIO, now. Data, logs and containers stay where they are.
 
     Only containers of this deployment, also those of another compose file such as
-    docker-compose.prod.yml; never the Docker daemon. Works without the project's directory.
+    docker-compose.prod.yml; never the Docker daemon. Works without the project's directory. A backup of
+    the configuration is made first; where none can be made, it stops all the same.
     """
 
     def plan(session: Session) -> Plan:
         if late := inputs.too_late(expires_at, datetime.now(UTC), None):
             return Plan("stop the deployment", refusal=late)
-        return plan_stop(gather(session))
+        facts = gather(session)
+        return saved_first(session, facts, "stop", plan_stop(facts))
 
     change("emergency-stop", flags, plan)
 

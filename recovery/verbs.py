@@ -6,10 +6,15 @@ from dataclasses import dataclass
 
 import click
 
-from recovery.backups import backup_create
+from recovery.backup.create_command import backup_create
+from recovery.backup.daily import backup_daily
+from recovery.backup.drill import backup_drill
+from recovery.backup.looking import backup_list, backup_verify
+from recovery.backup.prune import backup_prune
+from recovery.backup.restore_command import backup_restore
 from recovery.checks.containers import container_details, containers, storage_containers
 from recovery.checks.deploy import (
-    backup_is_young,
+    backup_first,
     health_before,
     no_pin_in_the_way,
     nobody_else_at_work,
@@ -119,7 +124,7 @@ LOOKS = (
         (
             *(docker_engine, compose_files, nobody_else_at_work, no_pin_in_the_way),
             *(room_for_an_image, disks, memory, clock, registry_reached),
-            *(versions, backup_is_young, health_before),
+            *(versions, backup_first, health_before),
         ),
         Verdicts("ready", "not ready"),
     ),
@@ -151,6 +156,12 @@ VERBS: tuple[Verb, ...] = (
     Verb(emergency_restart, changes=True),
     Verb(logs, changes=False),
     Verb(backup_create, changes=True),
+    Verb(backup_list, changes=False),
+    Verb(backup_verify, changes=False),
+    Verb(backup_restore, changes=True),
+    Verb(backup_prune, changes=True),
+    Verb(backup_drill, changes=True),
+    Verb(backup_daily, changes=True),
     Verb(cleanup, changes=True),
     _looks.pop("pre-deploy"),
     Verb(post_deploy, changes=True),

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from recovery import inputs
+from recovery.ledger import ledger_path
 from recovery.options import looks
 from recovery.run import Flags, settings_of
-from recovery.run_rollback import ledger_path
 from recovery.shown import stdout
 from target.version_keeper import LedgerFile
 from target.versions import Release

@@ -19,6 +19,7 @@ SETTINGS_FILE = Path("/etc/sermon-uploader/health-monitor.conf")
 UNIT_NAME = "sermon-uploader-health-monitor.service"
 """The guide's name; sermon-monitor is its alias."""
 _SHIPPED_COMMAND = "/opt/sermon-monitor/.venv/bin/sermon-monitor"
+_SHIPPED_RECOVERY = "/opt/sermon-monitor/.venv/bin/sermon-recovery"
 MAX_BYTES = 1024 * 1024
 
 State = Literal["new", "same", "differs", "kept"]
@@ -79,7 +80,20 @@ def unit_pieces(directory: Path | None, *, user: bool) -> list[Piece]:
             f"{former} is a unit of its own, and two of them would watch one deployment. First: "
             f"sudo systemctl disable --now sermon-monitor; sudo rm {former}"
         )
-    return [Piece(SYSTEM_UNITS / UNIT_NAME, text), sysusers, _settings_piece(SETTINGS_FILE)]
+    own = [Piece(SYSTEM_UNITS / UNIT_NAME, text), sysusers, _settings_piece(SETTINGS_FILE)]
+    return [*own, *_timers()]
+
+
+def _timers() -> list[Piece]:
+    """The daily backup and the monthly drill; nothing starts them until somebody enables their timers."""
+    recovery = str(_command().with_name("sermon-recovery"))
+    return [
+        Piece(
+            SYSTEM_UNITS / Path(name).name,
+            shipped.shipped(name).replace(_SHIPPED_RECOVERY, recovery),
+        )
+        for name in shipped.TIMERS
+    ]
 
 
 def look(pieces: Sequence[Piece]) -> list[Look]:

@@ -17,6 +17,9 @@ _FOR_THE_SYSTEM = (
     f"sudo chown root:sermon-monitor {install.SETTINGS_FILE}",
     f"sudo chmod 640 {install.SETTINGS_FILE}   # it holds secrets",
 )
+_TIMERS = (
+    "sudo systemctl enable --now sermon-uploader-backup.timer sermon-uploader-backup-drill.timer"
+)
 _FORCE = click.option("--force", is_flag=True, help="Also replace what differs.")
 _DRY_RUN = click.option(
     "--dry-run", is_flag=True, help="Show what would be written; write nothing."
@@ -54,9 +57,10 @@ def install_workflow(directory: Path, force: bool, dry_run: bool) -> None:
 @_FORCE
 @_DRY_RUN
 def install_units(directory: Path | None, user: bool, force: bool, dry_run: bool) -> None:
-    """Put the systemd unit in place, for a machine without our container; start nothing.
+    """Put the systemd units in place, for a machine without our container; start nothing.
 
-    It is called sermon-uploader-health-monitor, and sermon-monitor for short once it is enabled.
+    It is called sermon-uploader-health-monitor, and sermon-monitor for short once it is enabled. The timers of
+    the daily backup and the monthly drill come with it.
 
     Example: sudo /opt/sermon-monitor/.venv/bin/sermon-monitor install-units
     """
@@ -67,6 +71,7 @@ def install_units(directory: Path | None, user: bool, force: bool, dry_run: bool
         f"{control} daemon-reload",
         f"{control} enable --now {name}",
         f"{control} status {name}",
+        *(() if user or directory else (_TIMERS,)),
     )
     pieces = lambda: install.unit_pieces(directory, user=user)  # noqa: E731
     _install(pieces, next_steps, force=force, dry_run=dry_run)

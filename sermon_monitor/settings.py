@@ -11,6 +11,7 @@ from pydantic import model_validator
 
 from exporter.settings import ExporterSettings
 from receiver.settings import ReceiverSettings
+from target.backup_settings import BackupSettings
 from target.rules import Thresholds
 from target.settings import Room, SettingsError, parse_settings_file, read_settings, split_address
 
@@ -22,7 +23,7 @@ class ProcessSettings(Room):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Settings(ExporterSettings, ReceiverSettings, Thresholds, ProcessSettings):
+class Settings(ExporterSettings, ReceiverSettings, Thresholds, BackupSettings, ProcessSettings):
     """Every setting of every room; a room is handed this and knows only its own part."""
 
     @model_validator(mode="after")

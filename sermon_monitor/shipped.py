@@ -10,6 +10,12 @@ ROLLBACK = ".github/workflows/rollback.yml"
 DEPLOY = "deploy/workflows/self-hosted-deploy.yml"
 UNIT = "deploy/sermon-uploader-health-monitor.service"
 USER_UNIT = "deploy/user/sermon-uploader-health-monitor.service"
+TIMERS = (
+    "deploy/sermon-uploader-backup.service",
+    "deploy/sermon-uploader-backup.timer",
+    "deploy/sermon-uploader-backup-drill.service",
+    "deploy/sermon-uploader-backup-drill.timer",
+)
 SYSUSERS = "deploy/sermon-monitor.sysusers"
 SETTINGS = "deploy/health-monitor.conf"
 

@@ -4,6 +4,49 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+STATUS = ".status.json"
+"""Written by the toolkit, readable by all; a backup itself is its owner's alone."""
+MOST_BYTES = 64 * 1024
+
+
+class Made(BaseModel):
+    """One backup. ``at``: Unix time; ``bytes``: of all that it holds, the shared contents too."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    name: str
+    at: float
+    bytes: int
+    seconds: float
+    objects: int = 0
+
+
+class Drill(BaseModel):
+    """The last try to restore one."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    at: float
+    ok: bool
+    words: str = ""
+    backup: str = ""
+
+
+class Status(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    newest: Made | None = None
+    newest_with_data: Made | None = None
+    drill: Drill | None = None
+
+
+def read_status(directory: Path) -> Status:
+    """What the toolkit said last; nothing where it has said nothing that can be read. Raises OSError but for a missing file."""
+    try:
+        with (directory / STATUS).open("rb") as file:
+            return Status.model_validate_json(file.read(MOST_BYTES))
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return Status()
+
 
 def newest_backup(directory: Path) -> float | None:
     """When the newest entry was made, as Unix time; None where there is none. Raises OSError where it cannot be seen."""

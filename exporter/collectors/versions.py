@@ -16,12 +16,13 @@ from exporter.exposition import Samples
 from exporter.scrape import CollectorError, Reading
 from exporter.version_families import (
     backup_samples,
+    backup_status_samples,
     image_samples,
     ledger_samples,
     tag_samples,
     ways_back,
 )
-from target.backups import newest_backup
+from target.backups import newest_backup, read_status
 from target.blocking import BlockedError, Blocking
 from target.engine import Container, Engine, EngineError, Image
 from target.roles import app_containers
@@ -162,6 +163,7 @@ class VersionsCollector:
             lambda: self._of_engine(present, known),
             lambda: self._of_ledger(services),
             lambda: [backup_samples(newest_backup(self._settings.backup_dir), time.time())],
+            lambda: backup_status_samples(read_status(self._settings.backup_dir), time.time()),
         )
         return lambda: _read(parts, problem)
 

@@ -27,6 +27,10 @@ _QUERIES = {
     "uploads": f"sum(increase(sermon_uploader_uploads_total{{{_JOB}}}[$span]))",
     "failed_uploads": f"sum(increase(sermon_uploader_upload_failures_total{{{_JOB}}}[$span]))",
     "p95_seconds": f'histogram_quantile(0.95, sum by (le) (increase(sermon_uploader_request_duration_seconds_bucket{{{_JOB},route!~"{_UPLOADS}"}}[$span])))',
+    "backup_data_age_seconds": f"max(sermon_uploader_backup_data_age_seconds{{{_JOB}}})",
+    "backup_bytes": f"max(sermon_uploader_backup_size_bytes{{{_JOB}}})",
+    "drill_success": f"min(sermon_uploader_backup_drill_success{{{_JOB}}})",
+    "drill_age_seconds": f"max(sermon_uploader_backup_drill_age_seconds{{{_JOB}}})",
     "backup_age_seconds": f"max(sermon_uploader_backup_age_seconds{{{_JOB}}})",
 }
 _FULLEST = (
@@ -49,6 +53,12 @@ class Figures:
     failed_uploads: float | None = None
     p95_seconds: float | None = None
     backup_age_seconds: float | None = None
+    backup_data_age_seconds: float | None = None
+    """Of the newest with the sermons in it."""
+    backup_bytes: float | None = None
+    drill_success: float | None = None
+    """1: the last try to restore one succeeded."""
+    drill_age_seconds: float | None = None
     disk_used: float | None = None
     disk_mount: str = ""
     problem: str = ""

@@ -103,10 +103,23 @@ def _kept(figures: Figures) -> list[str]:
     if figures.backup_age_seconds is None:
         lines.append(one_line(_WORDS.no_backup()))
     else:
-        hours = timedelta(hours=int(figures.backup_age_seconds // 3600))
-        age = format_duration(hours) if hours else "less than an hour"
-        lines.append(one_line(_WORDS.backup(age)))
+        lines.append(one_line(_WORDS.backup(_age(figures.backup_age_seconds))))
+    if figures.backup_data_age_seconds is not None:
+        length = _gibibytes(figures.backup_bytes)
+        lines.append(one_line(_WORDS.backup_data(_age(figures.backup_data_age_seconds), length)))
+    if figures.drill_success is not None and figures.drill_age_seconds is not None:
+        age = _age(figures.drill_age_seconds)
+        lines.append(one_line(_WORDS.drill(age, figures.drill_success == 1)))
     return lines
+
+
+def _age(seconds: float) -> str:
+    hours = timedelta(hours=int(seconds // 3600))
+    return format_duration(hours) if hours else "less than an hour"
+
+
+def _gibibytes(count: float | None) -> str:
+    return "" if count is None else f"{count / 1024**3:.1f} GiB"
 
 
 def _incidents(happened: Happened) -> list[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+from recovery.backup.first import FAILED, before, shown_age
 from recovery.checks.containers import containers
 from recovery.checks.endpoints import endpoints
 from recovery.checks.network import outside
@@ -15,11 +15,10 @@ from recovery.checks.storage import size
 from recovery.deployments import Facts
 from recovery.finding import Finding
 from recovery.run import Session
-from target.durations import format_duration, parse_duration
+from recovery.steps import Hands
 
 ROOM_BYTES = 2 * 1024**3
 """Of a new image and the old one beside it."""
-BACKUP_AGE = parse_duration("1d")
 RELEASE = "sermon-recovery post-deploy --release-pin"
 
 
@@ -64,18 +63,23 @@ def room_for_an_image(session: Session, facts: Facts) -> Iterator[Finding]:
     )
 
 
-def backup_is_young(_: Session, facts: Facts) -> Iterator[Finding]:
-    """The newest entry of BACKUP_DIR, as BackupTooOld counts it."""
-    folder, mend = facts.settings.backup_dir, "sermon-recovery backup-create before-deployment"
-    try:
-        times = [e.stat().st_mtime for e in os.scandir(folder) if not e.name.startswith(".")]
-    except OSError as error:
-        yield Finding("warning", "backup", f"{folder}: {error.strerror}", mend)
+def backup_first(session: Session, facts: Facts) -> Iterator[Finding]:
+    """Makes one; where none can be made, a fresh one serves."""
+    mend = "sermon-recovery backup-create before-deployment"
+    if session.flags.dry_run:
+        yield Finding("note", "backup", f"one would be made; {shown_age(session)}")
         return
-    if not times:
-        yield Finding("warning", "backup", f"{folder} is empty", mend)
+    first = before(session, facts, "deploy", needed=True)
+    if first.step is None:
+        words = first.refusal or "; ".join(first.notes)
+        yield Finding("problem" if first.refusal else "warning", "backup", words, mend)
         return
-    age = max(0.0, time.time() - max(times))
-    words = f"the newest in {folder} is {format_duration(parse_duration(str(int(age))))} old"
-    old = age > BACKUP_AGE.total_seconds()
-    yield Finding("warning" if old else "ok", "backup", words, mend if old else "")
+    hands = Hands(session.settings, session.engine, facts.compose, session.terminal.detail)
+    words = first.step.act.do(hands)
+    failed = words.startswith(FAILED)
+    yield Finding(
+        "warning" if failed else "ok",
+        "backup",
+        f"{first.step.words}: {words}",
+        mend if failed else "",
+    )

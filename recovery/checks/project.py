@@ -11,8 +11,8 @@ from typing import NamedTuple
 from recovery.deployments import Facts
 from recovery.finding import Finding
 from recovery.inputs import CLOCK_FLOOR
+from recovery.ledger import ledger_path
 from recovery.run import Session
-from recovery.run_rollback import ledger_path
 from target.compose_file import ComposeFileError, find_image, unquoted
 from target.deployment import DeployError, read_compose_text
 from target.lock import LockHeldError, holder

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.parts.backup_kit import Place, clear
 from tests.parts.exporter_app import App
 from tests.parts.exporter_kit import exporter
 from tests.real.engine import DockerEngine
+from tests.real.storage import Storage
 
 
 @pytest.fixture
@@ -31,3 +33,19 @@ def watching(engine: DockerEngine, app: App, tmp_path: Path) -> Callable[..., An
         return exporter(tmp_path, host, **watched, **settings)
 
     return start
+
+
+@pytest.fixture(scope="session")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    made = Storage(tmp_path_factory.mktemp("storage"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def place(storage: Storage, tmp_path: Path) -> Iterator[Place]:
+    yield Place(tmp_path / "place", storage.url)
+    clear(storage.client)

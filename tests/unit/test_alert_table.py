@@ -54,7 +54,7 @@ TABLE = {
     ("DockerDaemonDown", ""): Wanted("critical", "now", True, "none", ("person @0s",)),
     **{
         (name, ""): Wanted("warning", "grouped", False, "none")
-        for name in ("DiskSpaceRunningOut", "PossibleMemoryLeak", "ContainerUnhealthy", "MinIOConnectionFailures", "BackupTooOld", "RollbackNotReady")
+        for name in ("DiskSpaceRunningOut", "PossibleMemoryLeak", "ContainerUnhealthy", "MinIOConnectionFailures", "BackupTooOld", "BackupDrillFailed", "RollbackNotReady")
     },
     **{
         (name, ""): Wanted("critical", "now", True, "none", ("person @0s",))

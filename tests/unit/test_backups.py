@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from recovery.backups import CheckBackup, CreateBackup, Source, plan_backup, problems, read_manifest
+from recovery.backup.create import CheckBackup, CreateBackup
+from recovery.backup.create_command import plan_backup
+from recovery.backup.files import Source
+from recovery.backup.manifest import as_sealed, read_manifest
+from recovery.backup.verify import problems
 from recovery.deployments import Facts
 from recovery.steps import Hands, StepError
 from target.engine import Engine
@@ -33,7 +36,7 @@ def made(tmp_path: Path, hands: Hands) -> Path:
 
 def test_a_backup_is_its_owners_alone_and_knows_what_it_holds(made: Path) -> None:
     assert {stat.S_IMODE(p.stat().st_mode) for p in made.rglob("*") if p.is_file()} == {0o600}
-    folders = [made, made.parent, *(p for p in made.rglob("*") if p.is_dir())]
+    folders = [made, *(p for p in made.rglob("*") if p.is_dir())]
     assert {stat.S_IMODE(p.stat().st_mode) for p in folders} == {0o700}
     manifest = read_manifest(made)
     assert [(f.name, f.mode, f.bytes) for f in manifest.files] == [
@@ -52,9 +55,10 @@ def test_damage_is_found(made: Path, damage: str, hands: Hands) -> None:
     elif damage == "missing":
         file.unlink()
     else:
-        manifest = json.loads((made / "manifest.json").read_text())
-        manifest["files"][0]["name"] = "../../compose.yml"
-        (made / "manifest.json").write_text(json.dumps(manifest))
+        manifest = read_manifest(made)
+        outside = manifest.files[0].model_copy(update={"name": "../../compose.yml"})
+        changed = manifest.model_copy(update={"files": (outside,)})
+        (made / "manifest.json").write_text(as_sealed(changed, None))
     assert len(problems(made)) == 1
     with pytest.raises(StepError):
         CheckBackup(made).do(hands)

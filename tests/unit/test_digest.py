@@ -28,7 +28,7 @@ UNTIL = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 SINCE = UNTIL - timedelta(days=1)
 FIGURES = Figures(
     uptime=0.9987, watched=0.97, requests=1234.4, errors=7.2, uploads=3, failed_uploads=1,
-    p95_seconds=0.412, backup_age_seconds=90000, disk_used=0.734, disk_mount="/opt/minio-data",
+    p95_seconds=0.412, backup_age_seconds=90000, backup_data_age_seconds=7200, backup_bytes=5e9, drill_success=1, drill_age_seconds=900000, disk_used=0.734, disk_mount="/opt/minio-data",
 )  # fmt: skip
 NOTHING = Happened({}, 0, (), (), (), (), ())
 OPEN = Incident(12, "sermon-uploader", "open", "critical", SINCE + timedelta(hours=3), None, None, 0, "", 0, None)  # fmt: skip

@@ -11,10 +11,12 @@ from exporter.exposition import render
 from exporter.version_families import (
     FAMILIES,
     backup_samples,
+    backup_status_samples,
     image_samples,
     ledger_samples,
     tag_samples,
 )
+from target.backups import Drill, Made, Status
 from target.engine import Container, Image
 from target.versions import Facts, Ledger, Release, condemn, judge, observe
 from tests.parts.exporter_kit import Samples, samples_of
@@ -147,6 +149,23 @@ def test_the_age_of_a_backup(newest: float, age: float) -> None:
     assert told([backup_samples(newest, 1000.0)]) == {("sermon_uploader_backup_age_seconds",): age}
 
 
+def test_what_the_toolkit_said_of_its_backups() -> None:
+    made = Made(name="x", at=900, bytes=5, seconds=2.5)
+    drill = Drill(at=990, ok=False)
+    said = told(
+        backup_status_samples(Status(newest=made, newest_with_data=made, drill=drill), 1000)
+    )
+    assert {
+        key[0].removeprefix("sermon_uploader_backup_"): value for key, value in said.items()
+    } == {
+        "data_age_seconds": 100,
+        "size_bytes": 5,
+        "duration_seconds": 2.5,
+        "drill_success": 0,
+        "drill_age_seconds": 10,
+    }
+
+
 def test_no_backup_has_no_age() -> None:
     assert told([backup_samples(None, 1000.0)]) == {}
 
@@ -162,4 +181,5 @@ def test_every_family_is_listed() -> None:
     ledger = Ledger((replace(release, until=BEGAN, verdict="good"), replace(release, image_id="c")))
     made = [*ledger_samples(ledger, {"app"}), *image_samples([], {}), tag_samples({})]
     made.append(backup_samples(None, 0))
+    made += backup_status_samples(Status(), 0)
     assert {one.family for one in made} == set(FAMILIES)

@@ -9,14 +9,22 @@ from typing import Any, NamedTuple
 
 from click.testing import CliRunner, Result
 
-from recovery.backups import problems
+from recovery.backup.verify import problems
 from recovery.cli import main
 from recovery.verbs import VERBS, Verb
 from tests.parts.matrix.place import SERMON, Place
 
 WORDS: dict[str, tuple[str, ...]] = {
-    "rollback": ("--force", "--reason", "the matrix", "--verify-timeout", "120"),
+    "rollback": (
+        "--without-backup",
+        "--force",
+        "--reason",
+        "the matrix",
+        "--verify-timeout",
+        "120",
+    ),
     "backup-create": ("taken",),
+    "backup-daily": ("--without-data", "--without-drill"),
     "quick-fix": ("--verify-timeout", "120"),
     "restart-services": ("--verify-timeout", "120"),
     "emergency-restart": ("--verify-timeout", "120"),
@@ -60,7 +68,12 @@ def look(place: Place, state: str, verb: Verb) -> Cell:
     """A verb that looks changes nothing, and its exit code is its verdict."""
     before = place.fingerprint()
     done, said = call(place, state, verb.name)
-    assert place.fingerprint() == before, verb.name
+    if verb.name == "pre-deploy":  # saves the configuration first
+        before, after = (_without_backups(place, one) for one in (before, place.fingerprint()))
+        assert after == before, verb.name
+        place.without_backups()
+    else:
+        assert place.fingerprint() == before, verb.name
     return Cell(verb.name, done.exit_code, *_seen(place, verb.name, done, said))
 
 
@@ -118,6 +131,11 @@ def _without_logs(place: Place, *fingerprints: dict[str, Any]) -> None:
         one["files"].pop(str(place.directory), None)
 
 
+def _without_backups(place: Place, one: dict[str, Any]) -> dict[str, Any]:
+    files = {k: v for k, v in one["files"].items() if not k.startswith(str(place.backups))}
+    return one | {"files": files}
+
+
 # What must hold once a verb says that it is done
 
 
@@ -141,6 +159,11 @@ def _backed_up(place: Place, _: Any) -> None:
     assert (folder / "project/.env").read_text() == "SECRET=hunter2\n"
 
 
+def _saved_daily(place: Place, _: Any) -> None:
+    (folder,) = place.backups.glob("daily-*")
+    assert problems(folder) == []
+
+
 def _cleaned(place: Place, said: Any) -> None:
     tags = {tag for image in place.client.images() for tag in image.tags}
     assert {place.good.tag, place.former.tag} <= tags
@@ -155,6 +178,7 @@ HOLDS: dict[str, Callable[[Place, Any], None]] = {
     "emergency-stop": _all_stopped,
     "rollback": _rolled_back,
     "backup-create": _backed_up,
+    "backup-daily": _saved_daily,
     "cleanup": _cleaned,
 }
 
@@ -169,6 +193,8 @@ def _seen(place: Place, verb: str, done: Result, said: Any) -> tuple[str, str]:
         )
     if verb == "logs":
         return ("shown" if said else "refused"), "" if said else plain(place, done.stderr)
+    if verb == "backup-list":
+        return said["outcome"], plain(place, said["words"])
     problems = [f"{f['what']}: {f['words']}" for f in said["findings"] if f["level"] == "problem"]
     return said["outcome"], plain(place, "; ".join(problems))
 
@@ -184,6 +210,7 @@ def plain(place: Place, words: str) -> str:
         (str(place.disk), "/mnt"),
     ):
         words = words.replace(found, shown)
+    words = re.sub(r"\b(before-[a-z]+|daily)-\d{8}T\d{6}[.\d]*Z", r"\1-…", words)
     words = re.sub(r"\b[0-9a-f]{12,64}\b", "…", words)
     words = re.sub(r"\b\d+(\.\d+)? (s|B|KiB|MiB|GiB)\b", r"… \2", words)
     words = re.sub(r"\(pid \d+\)|pid \d+", "pid …", words)

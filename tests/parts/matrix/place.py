@@ -245,7 +245,11 @@ class Place:
         (self.disk / "filler").unlink(missing_ok=True)
         self.directory.chmod(0o755)
         self._let_in(0o700, 0o660)
-        shutil.rmtree(self.backups / "taken", ignore_errors=True)
+        self.without_backups()
+
+    def without_backups(self) -> None:
+        for path in self.backups.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _let_in(self, folders: int, engine_socket: int) -> None:
         """Whether others than root may reach the Engine's socket, and ask there."""

@@ -1,0 +1,171 @@
+"""A backup's parts put back where they were: files by a rename, the store in one transaction, objects whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from recovery.backup import database
+from recovery.backup.blobs import Blobs
+from recovery.backup.fetch import Told, in_threads
+from recovery.backup.files import is_secret, sync
+from recovery.backup.index import Entry
+from recovery.backup.manifest import Kept, Manifest
+from recovery.backup.objects import About, Credentials, GoneError, Objects
+from recovery.backup.reading import Chunks, content
+from recovery.backup.sealing import Key
+from recovery.backup.shelf import blobs, entries, key_to_read
+from recovery.backup.verify import everything
+from recovery.checks.storage import size
+from recovery.steps import Hands, StepError
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A backup that can be read; the key is derived anew, so that a plan holds none."""
+
+    folder: Path
+    manifest: Manifest
+    passphrase: SecretStr | None = None
+
+    def key(self) -> Key | None:
+        return key_to_read(self.folder, self.manifest, self.passphrase)
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Everything, before anything is changed."""
+
+    backup: Opened
+    data: bool
+
+    def do(self, hands: Hands) -> str:
+        manifest = self.backup.manifest
+        if not self.data:
+            manifest = manifest.model_copy(update={"data": None})
+        found = everything(self.backup.folder, manifest, self.backup.key(), hands.progress)
+        if found:
+            raise StepError(
+                f"{manifest.name} is damaged, and nothing was changed: {'; '.join(found)}"
+            )
+        return ""
+
+
+@dataclass(frozen=True)
+class Files:
+    """``places``: where each file goes, by its name in the backup."""
+
+    backup: Opened
+    places: tuple[tuple[Kept, Path], ...]
+
+    def do(self, _: Hands) -> str:
+        key = self.backup.key()
+        for kept, path in self.places:
+            replaced(path, content(self.backup.folder, kept, key), kept)
+        return f"{len(self.places)} files"
+
+
+@dataclass(frozen=True)
+class Store:
+    backup: Opened
+    kept: Kept
+    path: Path
+
+    def do(self, _: Hands) -> str:
+        image = content(self.backup.folder, self.kept, self.backup.key())
+        incidents = database.look(image)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.path.exists():
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600))
+            _owned(self.path, self.kept)
+        database.put_back(image, self.path)
+        return f"{incidents} incidents"
+
+
+@dataclass(frozen=True)
+class PutObjects:
+    """Those that are there as they were are left alone; what is there beside them stays."""
+
+    backup: Opened
+    access: Credentials
+
+    def do(self, hands: Hands) -> str:
+        data = self.backup.manifest.data
+        if data is None:
+            raise StepError(f"{self.backup.manifest.name} has no sermons in it")
+        key, objects = self.backup.key(), Objects(self.access)
+        for bucket in data.buckets:
+            objects.make_bucket(bucket)
+        contents = blobs(self.backup.folder.parent, key)
+        told = Told(hands.progress, "put back", data.objects, data.bytes)
+        wanted = list(entries(self.backup.folder, key))
+        written = sum(in_threads(lambda one: _object(objects, contents, one, told), wanted))
+        _all_there(objects, wanted)
+        return (
+            f"{len(wanted)} objects, {size(data.bytes)}: {written} written, the others were there"
+        )
+
+
+def replaced(path: Path, text: bytes, kept: Kept) -> None:
+    """By a rename; its owner's alone until it has its mode, and what holds passwords is nobody else's for good."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text)
+            file.flush()
+            _owned(file.fileno(), kept)
+            os.fchmod(file.fileno(), kept.mode & (0o770 if is_secret(kept.name) else 0o777))
+            os.fsync(file.fileno())
+        Path(temporary).replace(path.resolve() if path.is_symlink() else path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def put(objects: Objects, contents: Blobs, entry: Entry, bucket: str, key: str) -> None:
+    """Write one object; it is there whole or not at all. Raises StepError."""
+    chunks = Chunks(contents.read(entry.blob, entry.sha256, entry.bytes))
+    about = About(entry.bytes, entry.etag, entry.modified, entry.headers)
+    objects.put(bucket, key, chunks, about, entry.tags)
+
+
+def same(about: About | None, tags: Mapping[str, str], entry: Entry) -> bool:
+    """Whether an object is what the backup has. Pure."""
+    if about is None:
+        return False
+    alike = (about.bytes, about.etag) == (entry.bytes, entry.etag)
+    return alike and dict(about.headers) == entry.headers and dict(tags) == entry.tags
+
+
+def _object(objects: Objects, contents: Blobs, entry: Entry, told: Told) -> int:
+    about, tags = objects.about(entry.bucket, entry.key), {}
+    if about is not None:
+        with contextlib.suppress(GoneError):
+            tags = objects.tags(entry.bucket, entry.key)
+    if not (there := same(about, tags, entry)):
+        put(objects, contents, entry, entry.bucket, entry.key)
+    told.more(entry.bytes, 1)
+    return int(not there)
+
+
+def _all_there(objects: Objects, wanted: list[Entry]) -> None:
+    names = {entry.bucket for entry in wanted}
+    there = {(o.bucket, o.key): o.bytes for name in names for o in objects.listed(name)}
+    missing = [e.title for e in wanted if there.get((e.bucket, e.key)) != e.bytes]
+    if missing:
+        raise StepError(f"{len(missing)} objects are not there afterwards, the first: {missing[0]}")
+
+
+def _owned(file: int | Path, kept: Kept) -> None:
+    """As it was; whoever may not give files away keeps them."""
+    if kept.uid is not None and kept.gid is not None:
+        with contextlib.suppress(PermissionError):
+            os.chown(file, kept.uid, kept.gid)

@@ -1,0 +1,75 @@
+"""What is read out of a backup: one that was named or the newest, and its files' contents."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from recovery.backup.index import Entry
+from recovery.backup.manifest import Kept, Manifest, read_manifest
+from recovery.backup.sealing import Key, opened
+from recovery.backup.shelf import key_to_read, newest, shelf
+from recovery.run import Session
+from recovery.steps import StepError
+
+
+def chosen(
+    session: Session, name: str | None, *, data: bool = False
+) -> tuple[Path, Manifest, Key | None]:
+    """The backup called ``name``, else the newest (with ``data``: that has the sermons, where one has). Raises StepError."""
+    directory = session.settings.backup_dir
+    if name is None:
+        found = shelf(directory)
+        manifest = (newest(found, data=True) if data else None) or newest(found)
+        if manifest is None:
+            raise StepError(f"there is no backup in {directory}: sermon-recovery backup-create")
+        folder = directory / manifest.name
+    else:
+        folder = directory / name
+        if not folder.is_dir():
+            raise StepError(
+                f"there is no backup {name} in {directory}: sermon-recovery backup-list"
+            )
+    manifest = read_manifest(folder)
+    return folder, manifest, key_to_read(folder, manifest, session.settings.backup_key)
+
+
+def content(folder: Path, kept: Kept, key: Key | None) -> bytes:
+    """Of a small file. Raises StepError and OSError."""
+    with (folder / kept.name).open("rb") as file:
+        return b"".join(opened(key, file))
+
+
+def stamp() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"[:18] + "Z"
+
+
+class Chunks(io.RawIOBase):
+    """An object's content as S3's client reads it. What the pieces raise ends the upload before its last part."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        super().__init__()
+        self._pieces, self._held = pieces, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most ``size`` bytes, and less only at the end."""
+        parts, count = [self._held], len(self._held)
+        while size < 0 or count < size:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            parts.append(piece)
+            count += len(piece)
+        whole = b"".join(parts)
+        cut = len(whole) if size < 0 else size
+        self._held = whole[cut:]
+        return whole[:cut]
+
+
+def latest(entries: list[Entry]) -> Entry:
+    return max(entries, key=lambda entry: entry.modified)

@@ -1,0 +1,61 @@
+"""A real S3 server of the tests' own: SeaweedFS, from its wheel. MinIO's own cannot be had as a package."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from minio import Minio
+
+from tests.real.processes import Process, free_port, spawn, wait_for
+
+USER, PASSWORD = "tests-user", "tests-password"
+_PORTS = ("-s3.port", "-filer.port", "-master.port", "-volume.port")
+
+
+class Storage:
+    """Started by ``start``; ``client`` is MinIO's own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.client = Minio(f"127.0.0.1:{self.port}", USER, PASSWORD, secure=False)
+        self.process: Process | None = None
+
+    def start(self) -> None:
+        """Raises AssertionError where it does not come up."""
+        credentials = {"accessKey": USER, "secretKey": PASSWORD}
+        actions = ["Admin", "Read", "Write", "List", "Tagging"]
+        one = {"name": "tests", "credentials": [credentials], "actions": actions}
+        config = self._directory / "s3.json"
+        config.write_text(json.dumps({"identities": [one]}))
+        (self._directory / "data").mkdir()
+        words: list[str | Path] = [Path(sys.executable).with_name("weed"), "server", "-s3"]
+        words += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+        words += [f"-dir={self._directory / 'data'}", f"-s3.config={config}"]
+        words += [
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-volume.max=50",
+            "-master.volumeSizeLimitMB=1024",
+        ]
+        for name in _PORTS:
+            words += [f"{name}={self.port if name == '-s3.port' else free_port()}"]
+            words += [f"{name}.grpc={free_port()}"]
+        self.process = spawn(words, self._directory / "log")
+        wait_for(self._ready, "the S3 server", within=60, process=self.process)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.stop()
+
+    def _ready(self) -> bool:
+        try:
+            if not self.client.bucket_exists("ready"):
+                self.client.make_bucket("ready")
+            self.client.remove_bucket("ready")
+        except Exception:  # noqa: BLE001 - whatever it is that does not answer yet
+            return False
+        return True
