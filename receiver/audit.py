@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
@@ -20,7 +19,7 @@ MOST_A_PAGE = 1000
 
 def row(event: Event) -> dict[str, Any]:
     """One row; ``who`` is never empty."""
-    return {name: asdict(event)[name] for name in COLUMNS} | {"who": event.who or OURSELVES}
+    return {name: getattr(event, name) for name in COLUMNS} | {"who": event.who or OURSELVES}
 
 
 def page(c: Connection, wanted: Wanted, limit: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import os
 import re
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 _MOST_BYTES = 64 * 1024
@@ -44,12 +45,24 @@ def pressure_line(resource: str, text: str) -> str:
     return f"pressure {resource}: {'; '.join(told)}"
 
 
-def disk_line(shown: str, total: int, available: int) -> str:
-    """Pure; bytes."""
-    used = 100 * (1 - available / total) if total else 0.0
-    return (
-        f"disk {shown}: {used:.0f} % used, {available / 2**30:.1f} of {total / 2**30:.1f} GiB free"
-    )
+@dataclass(frozen=True)
+class Disk:
+    """A filesystem by a path on it; bytes. ``total`` 0: it does not answer, or is not there."""
+
+    path: str
+    total: int
+    available: int
+
+    @property
+    def used_percent(self) -> float:
+        return 100 * (1 - self.available / self.total) if self.total else 0.0
+
+    @property
+    def words(self) -> str:
+        if not self.total:
+            return f"{self.path}: does not answer or is not there"
+        free = f"{self.available / 2**30:.1f} of {self.total / 2**30:.1f} GiB free"
+        return f"{self.path}: {self.used_percent:.0f} % used, {free}"
 
 
 def host_lines(proc_root: Path, rootfs: Path, paths: Iterable[str]) -> list[str]:
@@ -72,18 +85,22 @@ def _read(path: Path) -> str:
 
 
 def _disks(rootfs: Path, paths: Iterable[str]) -> list[str]:
-    """One line a filesystem, named by the first path that lies on it."""
+    return [f"disk {one.words}" for one in disks(rootfs, paths)]
+
+
+def disks(rootfs: Path, paths: Iterable[str]) -> list[Disk]:
+    """One a filesystem, named by the first path that lies on it; without a size where it does not answer."""
     seen: set[int] = set()
-    lines = []
+    found = []
     for path in dict.fromkeys(paths):
-        found = _statvfs(rootfs / path.lstrip("/"))
-        if found is None:
-            lines.append(f"disk {path}: does not answer or is not there")
-        elif found.f_fsid not in seen:
-            seen.add(found.f_fsid)
-            size = found.f_frsize
-            lines.append(disk_line(path, found.f_blocks * size, found.f_bavail * size))
-    return lines
+        told = _statvfs(rootfs / path.lstrip("/"))
+        if told is None:
+            found.append(Disk(path, 0, 0))
+        elif told.f_fsid not in seen:
+            seen.add(told.f_fsid)
+            size = told.f_frsize
+            found.append(Disk(path, told.f_blocks * size, told.f_bavail * size))
+    return found
 
 
 def _statvfs(path: Path) -> os.statvfs_result | None:

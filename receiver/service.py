@@ -27,6 +27,7 @@ from receiver.actions.rollback import Rollback
 from receiver.app import App
 from receiver.approving.links import open_links
 from receiver.approving.page import ApprovalPage
+from receiver.board.wiring import Board
 from receiver.clock import Clock, SteadyClock
 from receiver.deciding.policy import Confirm, Policy, load_policy
 from receiver.deciding.situation import Lookout
@@ -178,12 +179,21 @@ class Receiver:
             metrics,
             self._clock,
             arrived,
-            self._wake,
             self.unready,
         )
         page = ApprovalPage(self._database, links, self.lookout, metrics, self._clock, self._wake)
         application = app.application()
         application.add_routes(page.routes())
+        Board(
+            links.key,
+            self._database,
+            intake,
+            self.lookout,
+            http,
+            self._clock,
+            self._wake,
+            self.unready,
+        ).add_to(application)
         return application
 
     def _look_ahead(self, router: Router) -> None:

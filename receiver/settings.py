@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -115,6 +116,19 @@ def _time_of_day(value: str) -> str:
     return value
 
 
+def _networks(value: object) -> object:
+    """Addresses and networks, by comma or space."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(ip_network(one) for one in re.split(r"[,\s]+", value) if one)
+    except ValueError as error:
+        raise ValueError(
+            "allowed: addresses or networks, like 10.0.0.5 or 172.18.0.0/16"
+        ) from error
+
+
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)]
 Token = Annotated[SecretStr, AfterValidator(_token)]
 
 
@@ -126,6 +140,8 @@ class ReceiverSettings(DeploymentSettings, HostSettings, Thresholds):
     policy_file: Path | None = None
     webhook_token: Token | None = None
     board_token: Token | None = None
+    board_user_header: str = Field("", pattern=r"^([A-Za-z][A-Za-z0-9-]{0,63})?$")
+    board_proxies: Networks = (IPv4Network("127.0.0.1/32"), IPv6Network("::1/128"))
     max_body_bytes: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024)
 
     discord_webhook_url: Annotated[SecretStr, AfterValidator(_discord)] | None = None

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import click
 
-from receiver import board
 from receiver.approving.approvals import Choice, Decided, decide
+from receiver.board import plain as board
 from receiver.store.database import StoreError
 from sermon_monitor import shown, store_file
 from sermon_monitor.settings import Settings

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from receiver import board
+from receiver.board import plain as board
 from receiver.store import incidents
 from receiver.store.database import StoreError
 from sermon_monitor import shown, store_file

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from receiver.board.outlook import alert_from
 from receiver.deciding import gates
 from receiver.deciding.policy import Decision, Policy, asked, load_policy
 from receiver.deciding.situation import Lookout
@@ -25,29 +26,6 @@ from receiver.verify import Confirmer
 from sermon_monitor import store_file
 from sermon_monitor.settings import Settings
 from target.engine import Engine
-
-
-def alert_from(name: str, labels: Mapping[str, str], policy: Policy) -> Alert:
-    """A firing alert as Alertmanager would send it: the row's own labels, beneath those given."""
-    row = next(
-        (
-            r
-            for r in policy.alerts
-            if r.alert == name and all(labels.get(k, v) == v for k, v in r.match.items())
-        ),
-        None,
-    )
-    fixed = {"severity": row.severity, **row.match} if row else {}
-    given = {"alertname": name, "service": "sermon-uploader", **fixed, **labels}
-    # A command line that is not UTF-8 gives lone surrogates: neither SQLite nor Discord takes them.
-    every = {_utf8(key): _utf8(value) for key, value in given.items()}
-    return Alert.model_validate(
-        {"status": "firing", "labels": every, "startsAt": datetime.now(UTC).isoformat()}
-    )
-
-
-def _utf8(text: str) -> str:
-    return text.encode(errors="replace").decode()
 
 
 async def explain(settings: Settings, name: str, labels: Mapping[str, str]) -> dict[str, Any]:

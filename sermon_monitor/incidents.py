@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from receiver import board
+from receiver.board import plain as board
 from sermon_monitor import shown
 from sermon_monitor.terminal import found_in_store, limit_option, settings_of
 

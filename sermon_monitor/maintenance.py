@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from receiver.board import maintenance
+from receiver.board.plain import maintenance
 from receiver.deciding.policy import PolicyError, load_policy
 from receiver.maintenance.calendar import LONGEST, LONGEST_REASON, Calendar, occurrences, problem_of
 from receiver.records import WindowOrigin

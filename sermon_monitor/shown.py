@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
@@ -164,23 +165,57 @@ def status(now: dict[str, Any], *, as_json: bool) -> None:
         click.echo(json.dumps(now, indent=2, default=written))
         return
     console = _console()
+    for shown in status_lines(now):
+        console.print(shown)
+
+
+def status_lines(now: dict[str, Any]) -> Iterator[str]:
+    """The board's first page in rich's markup."""
     healthy = "[green]healthy[/]" if now["healthy"] else "[red]not healthy[/]"
-    console.print(f"{healthy}, Sermon Monitor {now['version']}, {now['at']:%Y-%m-%d %H:%M:%S} UTC")
+    yield f"{healthy}, Sermon Monitor {now['version']}, {now['at']:%Y-%m-%d %H:%M:%S} UTC"
     for part in now["parts"]:
-        console.print(f"  {_MARK[part['level']]} {part['what']}: {_safe(part['words'])}")
+        yield f"  {_MARK[part['level']]} {part['what']}: {_safe(part['words'])}"
     for one in now["incidents"]:
         fires = ", ".join(one["firing"]) or "no alert fires any more"
-        console.print(
+        yield (
             f"  incident {one['id']} ({one['severity']}) since {one['since']:%Y-%m-%d %H:%M} UTC: {_safe(fires)}"
         )
         for words in filter(None, (one["next"], one["verdict"])):
-            console.print(f"    {_safe(words)}")
+            yield f"    {_safe(words)}"
         for step in one["failed"]:
-            console.print(
-                f"    {step['id']} {step['action']}: {step['state']}: {_safe(step['words'])}"
-            )
+            yield f"    {step['id']} {step['action']}: {step['state']}: {_safe(step['words'])}"
     for one in now["messages"]:
-        console.print(f"  {one['id']}: {_safe(one['words'])}")
+        yield f"  {one['id']}: {_safe(one['words'])}"
+
+
+def watch(look: Callable[[], dict[str, Any]], every: float, *, as_json: bool) -> bool:
+    """Show each look until Ctrl-C: in place on a terminal, one below the other elsewhere. The last one's health."""
+    healthy = False
+    with contextlib.suppress(KeyboardInterrupt), _in_place(as_json=as_json) as show:
+        while True:
+            now = look()
+            healthy = bool(now["healthy"])
+            show(now)
+            time.sleep(every)
+    return healthy
+
+
+@contextlib.contextmanager
+def _in_place(*, as_json: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """How a look is shown: as a line of JSON, on the whole screen, or below the last one."""
+    console = _console()
+    if as_json:
+        yield lambda now: click.echo(json.dumps(now, default=written))
+    elif not console.is_terminal:
+        yield lambda now: status(now, as_json=False)
+    else:
+        from rich.live import Live
+        from rich.text import Text
+
+        with Live(Text("looking …"), console=console, screen=True) as live:
+            yield lambda now: live.update(
+                Text.from_markup("\n".join(status_lines(now)), emoji=False), refresh=True
+            )
 
 
 _APPROVAL = {

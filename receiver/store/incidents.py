@@ -26,6 +26,22 @@ def incidents(c: Connection, limit: int = 50) -> list[Incident]:
     return [rows.to_incident(row) for row in c.execute(query, (limit,))]
 
 
+def open_incidents(c: Connection) -> list[Incident]:
+    """The critical ones first, then the newest."""
+    query = "SELECT * FROM incidents WHERE state = 'open' ORDER BY severity <> 'critical', id DESC"
+    return [rows.to_incident(row) for row in c.execute(query)]
+
+
+def ended(c: Connection, limit: int, before: int | None = None) -> list[Incident]:
+    """The newest first; ``before``: only those with a smaller id."""
+    found = c.execute(
+        "SELECT * FROM incidents WHERE state = 'resolved' AND (:before IS NULL OR id < :before)"
+        " ORDER BY id DESC LIMIT :limit",
+        {"before": before, "limit": limit},
+    )
+    return [rows.to_incident(row) for row in found]
+
+
 def open_of(c: Connection, service: str) -> Incident | None:
     """The one open incident of a service, that of its digest aside."""
     row = c.execute(

@@ -24,6 +24,7 @@ from tests.bench import (
     idle,
     log_lines,
     memory,
+    pages,
     report,
     slow_disk,
     webhooks,
@@ -170,6 +171,21 @@ def _dispatches(rounds: int, tell: Tell) -> list[Figure]:
     ]
 
 
+def _board(rounds: int, tell: Tell) -> list[Figure]:
+    tell("the board's first pages, with 10 and with 10,000 incidents")
+    return [
+        report.paired(
+            f"the board's page {page}, 10,000 incidents stored",
+            "ms",
+            _times(1e3, many),
+            _times(1e3, few),
+            "10 incidents stored",
+            2,
+        )
+        for page, (many, few) in pages.measure(rounds).items()
+    ]
+
+
 def _times(factor: float, figures: Sequence[float]) -> list[float]:
     return [figure * factor for figure in figures]
 
@@ -181,6 +197,7 @@ ALONE: dict[str, Alone] = {
     "log": _log,
     "webhooks": _webhooks,
     "acting": _acting,
+    "board": _board,
 }
 """Sections on a part of ours."""
 

@@ -254,6 +254,7 @@ async def test_the_board_decides_with_its_token_alone(tmp_path: Path) -> None:
     async with scene(tmp_path) as it:
         await it.asked()
         assert "waits for a yes or no" in (await it.running.get("/"))[1]
+        assert "<form" not in (await it.running.get("/approvals"))[1]
         async with it.running.session.post(
             it.running.url + "/api/approvals/1", json={"decision": "approve"}
         ) as answer:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pty
 import re
+import signal
+import subprocess
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +21,7 @@ from click.testing import CliRunner
 from receiver.deciding import gates
 from sermon_monitor.cli import main
 from tests.parts.cli_kit import Answer, Command
+from tests.real.product import COMMAND
 
 ROOT = Path(__file__).parents[2]
 PAYLOADS = sorted((ROOT / "tests" / "payloads").rglob("*.json"))
@@ -278,13 +282,37 @@ def test_a_table_is_compared_with_expectations(monitor: Command, tmp_path: Path)
     assert monitor("policy", "test", tmp_path / "none.yml").code == 2
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_status_goes_on_looking(monitor: Command, terminal: bool) -> None:
+    """Elsewhere a line of JSON each; on a terminal in place. Ctrl-C ends it with the last look's health."""
+    monitor.environment |= {"RECEIVER_LISTEN": "127.0.0.1:1", "TERM": "xterm"}
+    ours, theirs = pty.openpty() if terminal else os.pipe()
+    asked = [] if terminal else ["--json"]
+    with subprocess.Popen(
+        [COMMAND, "status", "--watch", "--every", "1", *asked],
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        env=monitor.environment,
+    ) as process:
+        os.close(theirs)
+        seen = b""
+        while seen.count(b"not healthy" if terminal else b'"healthy": false') < 2:
+            seen += os.read(ours, 65536)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    os.close(ours)
+    assert (process.returncode, said) == (1, b"")
+    if not terminal:
+        assert [json.loads(line)["healthy"] for line in seen.splitlines()[:2]] == [False] * 2
+
+
 def test_status_without_anything(monitor: Command) -> None:
     monitor.environment["RECEIVER_LISTEN"] = "127.0.0.1:1"
     answer = monitor("status", "--json")
     assert answer.code == 1
     told = json.loads(answer.out)
     wrong = {part["what"] for part in told["parts"] if part["level"] == "problem"}
-    assert wrong == {"service", "application", "MinIO"}
+    assert wrong == {"service", "application", "MinIO", "Docker"}
     monitor.store(HOSTILE)
     people = monitor("status")
     assert people.code == 1

@@ -6,10 +6,12 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.real import daemons, debian, engine, images, node_exporter
+from tests.real import browser, daemons, debian, engine, images, node_exporter
 
 _STEPS: dict[str, Callable[[], object]] = {
-    "Debian packages": lambda: debian.install(*engine.PACKAGES, *images.PACKAGES),
+    "Debian packages": lambda: debian.install(
+        *engine.PACKAGES, *images.PACKAGES, *browser.PACKAGES
+    ),
     "Prometheus and Alertmanager": daemons.binaries,
     "node_exporter": node_exporter.program,
     "the root filesystem of the base image": images.python_root,

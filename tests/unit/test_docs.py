@@ -71,7 +71,7 @@ def shown(name: str, default: Any) -> str:
         case timedelta():
             return f"`{format_duration(default)}`"
         case tuple():
-            return f"`{','.join(default)}`"
+            return f"`{','.join(map(str, default))}`"
         case _:
             return f"`{default}`"
 

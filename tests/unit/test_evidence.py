@@ -23,7 +23,7 @@ from receiver.evidence import (
     file_name,
     mount_sources,
 )
-from receiver.host_state import disk_line, host_lines, load_line, memory_line, pressure_line
+from receiver.host_state import Disk, host_lines, load_line, memory_line, pressure_line
 from target.engine_frames import Event
 from target.engine_tail import LogLine
 from target.versions import Release
@@ -84,7 +84,7 @@ FULL = Gathered(
     inspection=RAW,
     log=LOG,
     events=EVENTS,
-    host=("load: 3.10 (1 min) 2.00 (5 min) 1.00 (15 min), 4 processors", disk_line("/", 10**11, 10**10)),
+    host=("load: 3.10 (1 min) 2.00 (5 min) 1.00 (15 min), 4 processors", f"disk {Disk('/', 10**11, 10**10).words}"),
     deployments=(RELEASE,),
 )  # fmt: skip
 
@@ -172,4 +172,4 @@ def test_what_the_kernel_does_not_say() -> None:
     assert load_line("", 4) == "load: cannot be read"
     assert memory_line("?") == "memory: cannot be read"
     assert "does not tell" in pressure_line("io", "garbage")
-    assert disk_line("/", 0, 0) == "disk /: 0 % used, 0.0 of 0.0 GiB free"
+    assert Disk("/", 0, 0).words == "/: does not answer or is not there"

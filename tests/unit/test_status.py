@@ -8,16 +8,27 @@ from typing import Any
 
 import pytest
 
+from receiver.board.looking import Sight
+from receiver.board.now import Kept, OpenIncident, Seen, judge
 from receiver.deciding.gates import Confirmation
+from receiver.host_state import Disk
 from receiver.records import AlertInstance, Incident, Message, Ring, Step, Window
-from sermon_monitor.status import Kept, OpenIncident, Seen, judge
 from target.versions import Ledger, Release
 
 NOW = datetime(2026, 3, 7, 23, 0, tzinfo=UTC)
 WELL, SICK = Confirmation(False, "HTTP 200"), Confirmation(True, "HTTP 500")
-GOOD = Seen(NOW, "", WELL, WELL, Kept(last_beat=NOW - timedelta(seconds=40)))
+LOOK = Sight(
+    WELL, WELL, containers=2, disks=[Disk("/", 10**11, 10**10 * 5)], backup=NOW - timedelta(hours=3)
+)
+GOOD = Seen(
+    NOW, "", LOOK, Kept(last_beat=NOW - timedelta(seconds=40)), backup_limit=timedelta(days=8)
+)
 INCIDENT = Incident(3, "s", "open", "critical", NOW, NOW, None, 0, "", 0, None)
 ALERT = AlertInstance(1, 3, "f", "ServiceDown", "critical", {}, {}, NOW, NOW, NOW, None, 0)
+
+
+def seeing(**changes: Any) -> Seen:
+    return replace(GOOD, sight=replace(LOOK, **changes))
 
 
 def message(**changes: Any) -> Message:
@@ -38,6 +49,9 @@ def test_all_is_well() -> None:
     told = judge(GOOD)
     assert told["healthy"]
     assert part(told, "monitoring")["words"] == "the Watchdog alert arrived 40s ago"
+    assert part(told, "Docker")["words"] == "2 containers run"
+    assert part(told, "backup")["words"] == "the newest is 3h old (2026-03-07 20:00 UTC)"
+    assert {one["level"] for one in told["parts"]} == {"ok"}
     assert (told["incidents"], told["messages"]) == ([], [])
 
 
@@ -45,9 +59,13 @@ def test_all_is_well() -> None:
     ("seen", "what", "words"),
     [
         (replace(GOOD, receiver="nothing answers"), "service", "nothing answers"),
-        (replace(GOOD, application=SICK), "application", "HTTP 500"),
-        (replace(GOOD, minio=SICK), "MinIO", "HTTP 500"),
+        (seeing(application=SICK), "application", "HTTP 500"),
+        (seeing(minio=SICK), "MinIO", "HTTP 500"),
         (replace(GOOD, kept=Kept(blind=True)), "monitoring", "is blind"),
+        (seeing(engine="no socket"), "Docker", "no socket"),
+        (seeing(disks=[Disk("/", 10**11, 10**9)]), "disk", "/: 99 % used, 0.9 of 93.1 GiB free"),
+        (seeing(disks=[Disk("/", 0, 0)]), "disk", "does not answer"),
+        (seeing(backup=NOW - timedelta(days=9)), "backup", "the newest is 9d old"),
         (
             replace(GOOD, kept=Kept(last_beat=NOW - timedelta(minutes=6))),
             "monitoring",
@@ -76,8 +94,13 @@ def test_what_is_not_well(seen: Seen, what: str, words: str) -> None:
 
 def test_what_is_worth_knowing_is_no_trouble() -> None:
     window = Window(1, NOW, NOW + timedelta(hours=1), "updates", "person", 1)
-    told = judge(replace(GOOD, kept=Kept(window=window, messages=[message()])))
+    told = judge(replace(seeing(backup=None), kept=Kept(window=window, messages=[message()])))
     assert told["healthy"]
+    assert part(told, "backup")["level"] == "note"
+    unknown = judge(seeing(application=Confirmation(None, "has not answered yet")))
+    assert (unknown["healthy"], part(unknown, "application")["level"]) == (True, "note")
+    unseen = judge(seeing(backup=None, backup_trouble="/b: Permission denied"))
+    assert "Permission denied" in part(unseen, "backup")["words"]
     assert part(told, "maintenance")["level"] == "note"
     assert part(told, "outbox")["words"] == "1 messages wait"
     assert part(told, "monitoring")["level"] == "note", "no Watchdog has come yet"
@@ -111,9 +134,9 @@ def test_what_could_not_be_told_has_its_id() -> None:
 def test_which_version_runs_and_the_way_back() -> None:
     old = Release("app", "a:v1", "sha256:1", "", "v1", "", "", NOW, until=NOW, verdict="good")
     new = replace(old, image="a:v2", image_id="sha256:2", tag="v2", until=None, verdict="unknown")
-    told = judge(replace(GOOD, ledger=Ledger((old, new))))
+    told = judge(seeing(ledger=Ledger((old, new))))
     assert part(told, "version")["words"] == (
         "app: v2 since 2026-03-07 23:00 UTC, has not proved good yet; the way back is v1"
     )
-    told = judge(replace(GOOD, ledger=Ledger((replace(old, until=None),))))
+    told = judge(seeing(ledger=Ledger((replace(old, until=None),))))
     assert part(told, "version")["words"].endswith("proved good; there is no way back yet")

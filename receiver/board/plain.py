@@ -13,6 +13,7 @@ from receiver.store import approvals as approval_rows
 from receiver.store import evidence as evidence_rows
 from receiver.store import incidents, messages, windows
 from receiver.store.history import read_history
+from target.versions import Ledger
 
 
 def overview(c: Connection, now: datetime, limit: int = 50) -> list[dict[str, Any]]:
@@ -30,6 +31,14 @@ def maintenance(c: Connection, now: datetime) -> list[dict[str, Any]]:
 def approvals(c: Connection, limit: int = 50) -> list[dict[str, Any]]:
     """What people are or were asked to approve, open ones first. No link is in it."""
     return [_approval(one) for one in approval_rows.approvals(c, limit)]
+
+
+def deployments(ledger: Ledger) -> list[dict[str, Any]]:
+    """What ran when, the newest first, each with its verdict and whether it runs."""
+    return [
+        {**asdict(one), "title": one.title, "running": one.until is None}
+        for one in reversed(ledger.releases)
+    ]
 
 
 def _approval(one: Approval) -> dict[str, Any]:

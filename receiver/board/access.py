@@ -1,0 +1,157 @@
+"""Who may see the board, who may decide on it, and that a form came from a page of ours.
+
+Three ways in: BOARD_TOKEN as a bearer token or a password (programs), BOARD_TOKEN once on the sign-in
+page (a browser, which then has a cookie), and the header of a reverse proxy that has signed the person
+in (BOARD_USER_HEADER), believed only from the addresses of BOARD_PROXIES. Where neither is set we listen
+on loopback alone, and the board is read-only.
+
+The cookie is signed, holds no secret, and ends with SESSION_FOR or with another BOARD_TOKEN.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from aiohttp import web
+
+from receiver.clock import Clock
+from receiver.settings import ReceiverSettings
+
+COOKIE = "sermon_monitor_session"
+SESSION_FOR = timedelta(hours=12)
+FORM_GOOD_FOR = timedelta(hours=12)
+LONGEST_NAME = 60
+_COOKIE = re.compile(r"(\d{1,12})\.([A-Za-z0-9_=-]{0,400})\.([A-Za-z0-9_-]{32})")
+_STAMP = re.compile(r"(\d{1,12})\.([A-Za-z0-9_-]{32})")
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Whoever has been let in. ``name`` stands in the audit trail; ``decides``: may change things."""
+
+    name: str
+    decides: bool
+    session: str = ""
+    """The cookie, or what else tells one visitor's forms from another's."""
+    can_leave: bool = False
+    """There is a cookie to be taken away."""
+
+
+def name_of(text: str) -> str:
+    """One printable line of at most LONGEST_NAME characters; may be empty."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(shown.split())[:LONGEST_NAME]
+
+
+class Access:
+    """Lets in, and signs what a visitor carries. ``key`` never leaves STATE_DIR."""
+
+    def __init__(self, settings: ReceiverSettings, key: bytes, clock: Clock) -> None:
+        self._settings = settings
+        self._key = key
+        self._clock = clock
+        self._token = settings.board_token.get_secret_value() if settings.board_token else ""
+
+    @property
+    def closed(self) -> bool:
+        """Whether anybody has to sign in at all."""
+        return bool(self._token or self._settings.board_user_header)
+
+    @property
+    def has_password(self) -> bool:
+        return bool(self._token)
+
+    def visitor(self, request: web.Request) -> Visitor | None:
+        """None for a stranger."""
+        if not self.closed:
+            return Visitor("somebody", decides=False)
+        return self._by_proxy(request) or self._by_cookie(request) or self._by_token(request)
+
+    def is_token(self, given: str) -> bool:
+        """Compared in constant time."""
+        wanted = self._token.encode()
+        given_bytes = given.encode("utf-8", "surrogateescape")
+        return bool(wanted) and hmac.compare_digest(given_bytes, wanted)
+
+    def session(self, name: str) -> str:
+        """A cookie's value for somebody who has shown the token."""
+        ends = int((self._clock.now() + SESSION_FOR).timestamp())
+        who = base64.urlsafe_b64encode(name_of(name).encode()).decode()
+        return f"{ends}.{who}.{self._mac('session', self._of_token(), ends, who)}"
+
+    def stamp(self, visitor: Visitor) -> str:
+        """What a form of this visitor's sends back: nobody else's page can have it."""
+        made = int(self._clock.now().timestamp())
+        return f"{made}.{self._mac('form', visitor.session, made)}"
+
+    def came_from_us(self, request: web.Request, visitor: Visitor, stamp: str) -> bool:
+        """Whether a form was sent from a page that we made for this visitor, not long ago."""
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+            return False
+        match = _STAMP.fullmatch(stamp)
+        if match is None or not hmac.compare_digest(
+            self._mac("form", visitor.session, int(match[1])), match[2]
+        ):
+            return False
+        age = self._clock.now() - datetime.fromtimestamp(int(match[1]), UTC)
+        return age <= FORM_GOOD_FOR
+
+    def _by_proxy(self, request: web.Request) -> Visitor | None:
+        header = self._settings.board_user_header
+        if not header:
+            return None
+        name = name_of(request.headers.get(header, ""))
+        if not name or not self._from_proxy(request.remote or ""):
+            return None
+        return Visitor(name, decides=True, session=f"proxy {name}")
+
+    def _from_proxy(self, remote: str) -> bool:
+        try:
+            address = ipaddress.ip_address(remote.partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._settings.board_proxies)
+
+    def _by_cookie(self, request: web.Request) -> Visitor | None:
+        cookie = request.cookies.get(COOKIE, "")
+        match = _COOKIE.fullmatch(cookie)
+        if match is None or not self._token:
+            return None
+        wanted = self._mac("session", self._of_token(), int(match[1]), match[2])
+        if not hmac.compare_digest(wanted, match[3]):
+            return None
+        if self._clock.now().timestamp() >= int(match[1]):
+            return None
+        name = base64.urlsafe_b64decode(match[2]).decode()
+        return Visitor(name or "somebody", decides=True, session=cookie, can_leave=True)
+
+    def _by_token(self, request: web.Request) -> Visitor | None:
+        """A bearer token; or the same token as the password of any user."""
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        name = ""
+        if scheme.lower() == "basic":
+            try:
+                name, _, given = base64.b64decode(given, validate=True).decode().partition(":")
+            except ValueError:
+                return None
+        elif scheme.lower() != "bearer":
+            return None
+        if not self.is_token(given):
+            return None
+        return Visitor(name_of(name) or "somebody", decides=True, session="token")
+
+    def _of_token(self) -> str:
+        """Another token makes every cookie void."""
+        return hashlib.sha256(self._token.encode()).hexdigest()
+
+    def _mac(self, *parts: object) -> str:
+        text = "\0".join(("board", *map(str, parts))).encode()
+        return base64.urlsafe_b64encode(hmac.digest(self._key, text, "sha256")[:24]).decode()
