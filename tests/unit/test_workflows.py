@@ -14,7 +14,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 ROLLBACK = ROOT / ".github" / "workflows" / "rollback.yml"
 DEPLOY = ROOT / "deploy" / "workflows" / "self-hosted-deploy.yml"
-WORKFLOWS = [ROLLBACK, DEPLOY]
+RELEASE = ROOT / ".github" / "workflows" / "release.yml"
+WORKFLOWS = [ROLLBACK, DEPLOY, RELEASE]
 _SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 
