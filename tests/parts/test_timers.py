@@ -293,7 +293,7 @@ async def test_a_webhook_that_waited_behind_the_move_is_of_the_new_time(
     intake = Intake(policy=receiver.policy, notifier="discord", flap_window=HOUR, minio_service=())
     made = App(
         settings, intake, store, Metrics(CollectorRegistry(), {}), clock,
-        arrived=lambda _: None, wake=lambda: None, unready=lambda: "",
+        arrived=lambda _: None, unready=lambda: "",
     )  # fmt: skip
     keeper, free = Timers(store, clock), threading.Event()
     await keeper.keep()
