@@ -56,7 +56,9 @@ def still_firing(facts: Facts) -> Verdict:
         if facts.alertmanager_says
         else "Alertmanager could not be asked; by our own record"
     )
-    return Verdict(name, "pass", f"{facts.alerts_firing} alert(s) fire: {source}")
+    many = facts.alerts_firing
+    fire = "1 alert fires" if many == 1 else f"{many} alerts fire"
+    return Verdict(name, "pass", f"{fire}: {source}")
 
 
 _SWITCH_OF: dict[Category, str] = {
