@@ -12,7 +12,7 @@ from tests.standins.discord import Discord
 from tests.standins.github import GitHub
 
 PAUSE_SECONDS = (0.05, 0.6)
-STALL_SECONDS = (0.05, 2.0)
+STALL_SECONDS = (0.05, 4.0)
 """Some of them beyond the receiver's deadline."""
 JUMPS = (0.5, 5.0, 90.0, 3600.0)
 """Seconds that the clock jumps, to either side."""

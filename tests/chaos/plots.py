@@ -17,13 +17,13 @@ from tests.standins.github import Script
 if TYPE_CHECKING:
     from tests.chaos.world import World
 
-PATIENCE_SECONDS = 8.0
+PATIENCE_SECONDS = 25.0
 """How long a plot waits for the receiver's cure before it goes on, cured or not."""
 POLICY = """
 version: 1
 local_fallback: LOCAL_FALLBACK
-timing: {recheck: 100ms, run_poll: 60ms, run_lookup: 1500ms, queue_deadline: 2500ms,
-         run_deadline: 4s, verify_for: 150ms, verify_deadline: 2500ms,
+timing: {recheck: 100ms, run_poll: 60ms, run_lookup: 3s, queue_deadline: 6s,
+         run_deadline: 8s, verify_for: 150ms, verify_deadline: 5s,
          deployment_grace: 1s}
 alerts:
   - {alert: ServiceDown, category: health, severity: critical, discord: now, mention: true,

@@ -54,9 +54,9 @@ SCALED: Mapping[str, float | timedelta | tuple[float, float]] = {
     "receiver.hearing.reconcile:FOLLOW_FOR": timedelta(seconds=3),
     "receiver.route:FRESH_SECONDS": 1.0,
 }
-HTTP_SECONDS = 1.5
+HTTP_SECONDS = 3.0
 """Deadline of a request, instead of 10 s."""
-APPROVAL_TTL = timedelta(seconds=4)
+APPROVAL_TTL = timedelta(seconds=6)
 """Instead of a minute at least."""
 OUT_FOR_SECONDS = 0.05
 """Within this time of its beginning a call is cut off, where it is to be cut off while it is out."""
