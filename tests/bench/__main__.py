@@ -16,6 +16,7 @@ from rich.console import Console
 
 from tests.bench import (
     acting,
+    backups,
     containers,
     dispatching,
     engine_stats,
@@ -190,6 +191,12 @@ def _times(factor: float, figures: Sequence[float]) -> list[float]:
     return [figure * factor for figure in figures]
 
 
+def _backups(rounds: int, tell: Tell) -> list[Figure]:
+    figures = backups.measure(rounds, tell)
+    backups.full_size(tell)
+    return figures
+
+
 ALONE: dict[str, Alone] = {
     "exposition": _exposition,
     "containers": _containers,
@@ -198,6 +205,7 @@ ALONE: dict[str, Alone] = {
     "webhooks": _webhooks,
     "acting": _acting,
     "board": _board,
+    "backups": _backups,
 }
 """Sections on a part of ours."""
 
