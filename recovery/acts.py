@@ -18,6 +18,7 @@ INTERVAL_SECONDS = 0.5
 STARTING_SECONDS = 100.0
 """Past it a healthcheck that has said nothing yet holds nothing up."""
 MOST_RESTARTS = 3
+UNHEALTHY = "its healthcheck says unhealthy"
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class Well:
     name: str
     urls: tuple[str, ...] = ()
     seconds: float = WELL_SECONDS
+    stale: bool = False
+    """It was not started anew: what its healthcheck said before may stand there until the next check."""
 
     def do(self, hands: Hands) -> str:
         began = time.monotonic()
@@ -116,7 +119,7 @@ class Well:
             else:
                 restarts = container.restart_count
                 first = restarts if first < 0 else first
-                if hopeless := _hopeless(container, restarts - first):
+                if hopeless := _hopeless(container, restarts - first, stale=self.stale):
                     raise StepError(f"{self.name}: {hopeless}")
                 why = _not_yet(container, now - began) or self._answers(hands)
                 changed, last_restarts = restarts != last_restarts, restarts
@@ -153,15 +156,15 @@ def expected_body(hands: Hands, url: str) -> str:
     return settings.app_health_body
 
 
-def _hopeless(container: Container, restarts: int) -> str:
+def _hopeless(container: Container, restarts: int, *, stale: bool) -> str:
     """What no further waiting cures; empty: nothing."""
     if container.state in ("exited", "dead"):  # what its healthcheck said last stays there
         memory = ", killed for want of memory" if container.oom_killed else ""
         return f"it {container.state} with code {container.exit_code}{memory}"
     if container.state == "created":
         return "it was never started"
-    if container.health == "unhealthy":
-        return "its healthcheck says unhealthy"
+    if container.health == "unhealthy" and not stale:
+        return UNHEALTHY
     if restarts >= MOST_RESTARTS:
         return f"it restarted {restarts} times (exit code {container.exit_code})"
     return ""
@@ -172,4 +175,4 @@ def _not_yet(container: Container, elapsed: float) -> str:
         return f"it is {container.state}"
     if container.health == "starting" and elapsed < STARTING_SECONDS:
         return "its healthcheck has not said yet how it is"
-    return ""
+    return UNHEALTHY if container.health == "unhealthy" else ""

@@ -47,11 +47,7 @@ class Facts:
     @property
     def engine_mend(self) -> str:
         """What to type where the Engine cannot be asked."""
-        if NO_RIGHT in self.engine_problem:
-            return "use sudo, or once: sudo usermod -aG docker $USER, and log in anew"
-        return (
-            "sudo systemctl start docker; where it does not start: sudo journalctl -u docker -n 50"
-        )
+        return engine_mend(self.engine_problem)
 
     @property
     def lock(self) -> Path | None:
@@ -133,6 +129,19 @@ def engine_words(words: str) -> str:
         return words
     why = _SILENCES.get(found[2], found[2])
     return f"the Docker Engine at {found[1]} does not answer: {why}"
+
+
+def engine_mend(problem: str) -> str:
+    """What to type where the Engine cannot be asked; ``problem`` is one of ``engine_words``."""
+    if NO_RIGHT in problem:
+        return "use sudo, or once: sudo usermod -aG docker $USER, and log in anew"
+    return "sudo systemctl start docker; where it does not start: sudo journalctl -u docker -n 50"
+
+
+def without_engine(words: str) -> str:
+    """A refusal for a person; where the Engine does not answer, with what to type."""
+    told = engine_words(words)
+    return words if told == words else f"{told}. First: {engine_mend(told)}"
 
 
 def _images(session: Session, project: Project) -> dict[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
@@ -43,11 +45,32 @@ def is_image(text: str) -> bool:
     return len(text) <= LONGEST and bool(REFERENCE.fullmatch(text) or IMAGE_ID.fullmatch(text))
 
 
-def matching(what: str, accepts: Callable[[str], object]) -> Checked:
-    """A click callback: an empty value is an absent one; what ``accepts`` refuses is wrong usage."""
+class Seconds(click.FloatRange):
+    """A time to wait. "nan" is smaller and greater than nothing, so a range alone lets it in."""
+
+    name = "seconds"
+
+    def __init__(self) -> None:
+        super().__init__(1, 3600)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not in the range 1<=x<=3600.", param, ctx)
+        return seconds
+
+
+def matching(what: str, accepts: Callable[[str], object], *, empty: bool = True) -> Checked:
+    """A click callback; what ``accepts`` refuses is wrong usage.
+
+    ``empty``: an empty value is an absent one, as a workflow sends it. Else it is a variable that was never
+    set, and whoever typed it meant something.
+    """
 
     def check(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-        if not value or not value.strip():
+        if value is None or (empty and not value.strip()):
             return None
         if len(value) > LONGEST or not accepts(value):
             raise click.BadParameter(f"{printable(value, 80)!r}: allowed: {what}")

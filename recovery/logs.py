@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
@@ -21,27 +18,24 @@ from recovery.run import Flags, Session, session_of
 from recovery.shown import stdout
 from target.durations import format_duration, parse_duration
 from target.engine import Container, EngineError
-from target.engine_tail import following, recent_lines
+from target.engine_tail import recent_lines
 from target.times import parse_rfc3339
-
-if TYPE_CHECKING:
-    from target.engine_stream import EngineStream
 
 DEFAULT_LINES = 100
 MOST_LINES = 100_000
 ALL_WITH_SINCE = 10_000
-AGAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for; ``since`` is a unix time, 0 for all."""
+    """What was asked for, and when; ``since`` is a unix time, 0 for all."""
 
     tail: int
     since: float
     follow: bool
     errors: bool
     containers: tuple[str, ...]
+    began: datetime
 
 
 def _since(_: click.Context, __: click.Parameter, value: str | None) -> float:
@@ -93,7 +87,9 @@ def logs(
     Below them stands what they amount to: errors counted by kind, and the slowest requests.
     """
     lines = tail or (ALL_WITH_SINCE if since else DEFAULT_LINES)
-    asked = Asked(lines, since, follow, errors, container)
+    if follow and flags.as_json:
+        raise click.UsageError("--follow has no end, and --json is one object at the end")
+    asked = Asked(lines, since, follow, errors, container, datetime.now(UTC))
     with session_of("logs", flags, log=False) as session:
         try:
             code = _logs(session, asked)
@@ -126,7 +122,7 @@ def _logs(session: Session, asked: Asked) -> int:
     for line in wanted:
         _print(line)
     if asked.follow:
-        asyncio.run(_follow(session, chosen, asked))
+        _go_on(session, chosen, asked, read)
     else:
         _print_analysis(analysis, asked)
     return 0
@@ -144,36 +140,20 @@ def _read(session: Session, container: Container, asked: Asked) -> list[Seen]:
     return [seen(container.name, line) for line in lines]
 
 
-async def _follow(session: Session, containers: Sequence[Container], asked: Asked) -> None:
-    from target.engine_stream import EngineStream  # noqa: PLC0415 - aiohttp is half of what the toolkit's start costs
-
-    stream = EngineStream(session.engine.host)
-    await asyncio.gather(*(_follow_one(session, stream, one, asked) for one in containers))
-
-
-async def _follow_one(
-    session: Session, stream: EngineStream, container: Container, asked: Asked
+def _go_on(
+    session: Session, containers: Sequence[Container], asked: Asked, read: Sequence[Seen]
 ) -> None:
-    """A container that stops, or is made anew under its name, is waited for."""
-    since = time.time_ns()
-    while True:
-        try:
-            async for line in following(stream, container, since):
-                one = seen(container.name, line)
-                since = max(since, int(line.moment.timestamp() * 1e9) + 1)
-                if is_error(one) or not asked.errors:
-                    _print(one)
-        except EngineError as error:
-            session.terminal.say(f"{container.name}: {error}; waiting for it")
-        await asyncio.sleep(AGAIN_SECONDS)
-        container = await asyncio.to_thread(_again, session, container)
+    """Follow each container from its last line that was read."""
+    from recovery.following import Followed, follow  # noqa: PLC0415 - aiohttp is half of what the toolkit's start costs
 
-
-def _again(session: Session, container: Container) -> Container:
-    try:
-        return session.engine.container(container.name)
-    except EngineError:
-        return container
+    last = {line.container: line.moment for line in read}
+    follow(
+        session.engine.host,
+        [Followed(c, last.get(c.name, asked.began)) for c in containers],
+        session.engine.container,
+        lambda line: _print(line) if is_error(line) or not asked.errors else None,
+        session.terminal.say,
+    )
 
 
 def _print(line: Seen) -> None:

@@ -76,4 +76,8 @@ class Verbs(click.Group):
         leading, rest = args[:split], args[split:]
         if rest and not rest[0].startswith("-"):
             return super().parse_args(ctx, [rest[0], *leading, *rest[1:]])
-        return super().parse_args(ctx, args)
+        if leading and not rest:
+            raise click.UsageError(f"which verb? {leading[0]} says only how", ctx)
+        if leading and rest[0] not in ("--help", "--version"):
+            raise click.NoSuchOption(rest[0], ctx=ctx)
+        return super().parse_args(ctx, rest if leading else args)

@@ -24,7 +24,9 @@ from recovery.terminal import Terminal
 @click.option(
     "--to-version",
     callback=inputs.matching(
-        "an image's tag or sha256 digest", lambda v: inputs.TAG.fullmatch(v) or inputs.is_image(v)
+        "an image's tag or sha256 digest",
+        lambda v: inputs.TAG.fullmatch(v) or inputs.is_image(v),
+        empty=False,
     ),
     metavar="TAG_OR_DIGEST",
     help="A version by its tag or digest.",
@@ -79,7 +81,7 @@ from recovery.terminal import Terminal
 @click.option("--verbose", is_flag=True, help="Also say what is asked and read.")
 @click.option(
     "--verify-timeout",
-    type=click.FloatRange(1, 3600),
+    type=inputs.Seconds(),
     default=180.0,
     show_default=True,
     metavar="SECONDS",

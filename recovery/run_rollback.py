@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from recovery.backup.first import First, before
-from recovery.deployments import gather
+from recovery.deployments import gather, without_engine
 from recovery.inputs import clock_is_behind, printable, too_late
 from recovery.ledger import ledger_path
 from recovery.ports import listening, taken
@@ -108,7 +108,7 @@ def roll_back(settings: RecoverySettings, request: Request, terminal: Terminal) 
     except RefusedError as error:
         result = Result(error.status, str(error), request, plan)
     except DeployError as error:
-        result = Result("refused", str(error), request, plan)
+        result = Result("refused", without_engine(str(error)), request, plan)
     finally:
         engine.close()
     if result.status == "done" and result.outcome:

@@ -17,6 +17,7 @@ from recovery.acts import (
 )
 from recovery.backup.first import saved_first
 from recovery.deployments import Facts, gather, of_project
+from recovery.inputs import Seconds
 from recovery.options import changes
 from recovery.ports import taken
 from recovery.run import Flags, Session, change
@@ -31,7 +32,7 @@ UNDER_WAY = "requests and uploads under way"
 wait_option = click.option(
     "--verify-timeout",
     "wait",
-    type=click.FloatRange(1, 3600),
+    type=Seconds(),
     default=WELL_SECONDS,
     show_default=True,
     metavar="SECONDS",
@@ -165,12 +166,12 @@ def _well(facts: Facts, start: Step, wait: float) -> Step:
     return well(*_name_and_urls(facts, start), wait)
 
 
-def well(name: str, urls: tuple[str, ...], wait: float) -> Step:
-    """The step that waits until a service is well."""
+def well(name: str, urls: tuple[str, ...], wait: float, *, stale: bool = False) -> Step:
+    """The step that waits until a service is well; ``stale``: it goes on and was not started anew."""
     also = f", {' and '.join(urls)} answer{'' if len(urls) > 1 else 's'} well" if urls else ""
     return Step(
         f"wait up to {wait:.0f} s until {name} runs, is not unhealthy{also}",
-        Well(name, urls, wait),
+        Well(name, urls, wait, stale),
         undo="nothing; if it fails: sermon-recovery logs --errors, sermon-recovery rollback",
     )
 

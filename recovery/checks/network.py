@@ -47,7 +47,7 @@ def outside(session: Session, facts: Facts) -> Iterator[Finding]:
         {
             "GitHub": session.settings.github_api_url,
             "Discord": DISCORD,
-            "registry": f"https://{registry}/v2/",
+            "registry": f"{_scheme(registry)}://{registry}/v2/",
         }
     )
     losses = {
@@ -79,6 +79,12 @@ def _clock(replies: dict[str, Reply]) -> Iterator[Finding]:
         yield Finding("problem", "clock", words, "sudo timedatectl set-ntp true; timedatectl")
     else:
         yield Finding("ok", "clock", "agrees with the outside")
+
+
+def _scheme(registry: str) -> str:
+    """A registry on this machine is spoken to without TLS, as dockerd does (docs.docker.com, "Insecure registries")."""
+    host = registry.rpartition(":")[0] or registry
+    return "http" if host == "localhost" or host.startswith("127.") else "https"
 
 
 def _registry(facts: Facts) -> str:

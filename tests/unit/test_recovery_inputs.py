@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from click.testing import CliRunner
 
+from recovery.cli import main
 from recovery.inputs import CLOCK_FLOOR, COMMIT, CORRELATION, is_image, printable, too_late
 from recovery.run_rollback import wait_for_clock
 
@@ -127,3 +129,29 @@ def test_a_clock_that_stays_wrong_is_not_waited_for_without_end() -> None:
     slept: list[float] = []
     wait_for_clock(lambda: True, patience=0.0, sleep=slept.append)
     assert slept == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rollback", "--to-version", ""], "'': allowed: an image's tag or sha256 digest"),
+        (["rollback", "--verify-timeout", "nan"], "'nan' is not in the range"),
+        (["quick-fix", "--verify-timeout", "NaN"], "'NaN' is not in the range"),
+        (["restart-services", "--verify-timeout", "inf"], "is not in the range"),
+        (["logs", "--follow", "--json"], "--follow has no end"),
+        (["--dry-run"], "which verb? --dry-run says only how"),
+        (["--dry-run", "--bogus", "emergency-stop"], "No such option '--bogus'"),
+    ],
+)
+def test_what_means_nothing_is_wrong_usage(words: list[str], said: str) -> None:
+    """A variable that was never set is no wish for the last good version; nan is no time."""
+    done = CliRunner().invoke(main, words, env={"DOCKER_HOST": "unix:///nowhere.sock"})
+    assert done.exit_code == 2
+    assert said in done.output
+
+
+@pytest.mark.parametrize("option", ["--to-commit", "--to-image", "--expires-at"])
+def test_an_input_that_a_workflow_leaves_empty_is_an_absent_one(option: str) -> None:
+    words = ["rollback", "--dry-run", option, ""]
+    done = CliRunner().invoke(main, words, env={"DOCKER_HOST": "unix:///nowhere.sock"})
+    assert (done.exit_code, "its socket is not there. First: " in done.output) == (1, True)
