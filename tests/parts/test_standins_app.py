@@ -156,6 +156,15 @@ def test_minio_says_how_it_is(behaviour: str, status: int) -> None:
             assert one.ask(path, port=one.minio_port) == status
 
 
+def test_minio_without_its_disks_mark_lives_and_has_no_quorum(tmp_path: Path) -> None:
+    with running(ROLE="minio", MINIO_DATA=str(tmp_path)) as one:
+        one.started("MinIO Object Storage")
+        assert one.ask(app.CLUSTER, port=one.minio_port) == 200
+        (tmp_path / ".minio.sys" / "format.json").write_text("")
+        assert one.ask(app.CLUSTER, port=one.minio_port) == 503
+        assert one.ask("/minio/health/live", port=one.minio_port) == 200
+
+
 def test_both_in_one_container() -> None:
     with running(ROLE="single", BEHAVIOUR="broken") as one:
         one.started("MinIO Object Storage")

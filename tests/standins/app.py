@@ -2,7 +2,7 @@
 
 It runs in a container as ``python /app.py``. ROLE=app|minio|single (both in one container),
 BEHAVIOUR=good|broken|slow|crash|unhealthy|hungry, MINIO_BEHAVIOUR=good|broken (of MinIO under ROLE=single),
-APP_PORT, MINIO_PORT, HOST. The routes, the bodies and the log lines are those of the real
+APP_PORT, MINIO_PORT, MINIO_DATA, HOST. The routes, the bodies and the log lines are those of the real
 application; its access line is that of gofiber/fiber v2.51.0, middleware/logger.
 """
 
@@ -16,6 +16,7 @@ import threading
 import time
 from datetime import UTC, datetime, tzinfo
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import FrameType
 from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -23,7 +24,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 SLOW_SECONDS = 6.0
 CRASH_AFTER_SECONDS = 2.0
 UPLOADS = ("/api/upload", "/api/uploads/sermon")
-MINIO_HEALTH = ("/minio/health/live", "/minio/health/ready", "/minio/health/cluster")
+CLUSTER = "/minio/health/cluster"
+MINIO_HEALTH = ("/minio/health/live", "/minio/health/ready", CLUSTER)
+DATA = Path(os.environ.get("MINIO_DATA", "/data"))
 _OUTPUT = threading.Lock()
 
 
@@ -172,7 +175,8 @@ class MinIO(Handler):
 
     def respond(self, path: str, query: str, body_bytes: int) -> tuple[int, dict[str, object]]:
         if path in MINIO_HEALTH:
-            return (503 if self.behaviour == "broken" else 200), {}
+            broken = self.behaviour == "broken" or (path == CLUSTER and not disk_is_known())
+            return (503 if broken else 200), {}
         return 403, {"Code": "AccessDenied"}
 
 
@@ -223,6 +227,25 @@ def upload(path: str, *, fail: bool, size: int) -> tuple[int, dict[str, object]]
     return 200, {"success": True, "message": "File uploaded successfully", "path": path}
 
 
+def format_disk() -> None:
+    """A new disk gets MinIO's mark, as the real one gives it at its first start."""
+    mark = DATA / ".minio.sys" / "format.json"
+    if DATA.is_dir() and not mark.exists():
+        mark.parent.mkdir(exist_ok=True)
+        mark.write_text('{"version": "1", "format": "xl-single"}')
+
+
+def disk_is_known() -> bool:
+    """A disk whose mark cannot be read is offline, and without it there is no write quorum."""
+    if not DATA.is_dir():
+        return True
+    try:
+        json.loads((DATA / ".minio.sys" / "format.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def stop(_signal: int, _frame: FrameType | None) -> None:
     """At once: as process 1 of a container nothing stops us but ourselves.
 
@@ -246,6 +269,7 @@ def servers(environment: dict[str, str]) -> list[Server]:
     if role in ("minio", "single"):
         address = (host, int(environment.get("MINIO_PORT", "9000")))
         own = behaviour if role == "minio" else "good"
+        format_disk()
         listeners.append(Server(address, MinIO, environment.get("MINIO_BEHAVIOUR", own)))
     if not listeners:
         raise SystemExit(f"ROLE={role}: allowed: app, minio, single")

@@ -14,8 +14,12 @@ from target.roles import app_containers
 from target.settings import DeploymentSettings
 from target.version_keeper import LedgerFile
 from tests.conftest import AppImages
-from tests.parts.deployment.kit import Call, Env, deploy, history, run
+from tests.parts.deployment.kit import Call, Env, deploy, history, proved, run
+from tests.parts.deployment.machine import Machine
+from tests.parts.deployment.volunteer import Volunteer
+from tests.parts.receiver_kit import policy_text
 from tests.real.engine import DockerEngine
+from tests.real.product import Product
 from tests.real.project import APP, Project
 
 
@@ -66,10 +70,18 @@ def settings(_reach_the_engine: None, running: Project, tmp_path: Path) -> Deplo
 
 
 @pytest.fixture
-def env(project: Project, client: Engine, app_images: AppImages, tmp_path: Path) -> Env:
+def env(
+    project: Project, client: Engine, app_images: AppImages, around: Env, tmp_path: Path
+) -> Env:
     """v2, which is broken, runs; the ledger knows that v1 proved good."""
     deploy(project, client, app_images.v2)
     LedgerFile(tmp_path / "state" / "versions.json").save(history(app_images))
+    return around
+
+
+@pytest.fixture
+def around(project: Project, tmp_path: Path) -> Env:
+    """What the toolkit is set to."""
     return {
         **project.engine.environment(),
         "APP_URL": project.app_url,
@@ -85,3 +97,55 @@ def recovery(env: Env) -> Call:
         return run(words, {**env, **changes})
 
     return call
+
+
+@pytest.fixture
+def machine(
+    around: Env, project: Project, client: Engine, app_images: AppImages, tmp_path: Path
+) -> Iterator[Machine]:
+    """v1, which is good, runs, and so does MinIO; afterwards nothing is left of the trouble."""
+    former, project.storage_image = project.storage_image, app_images.v1.tag
+    project.write(app_images.v1.tag)
+    project.up()
+    ledger = LedgerFile(tmp_path / "state" / "versions.json")
+    ledger.save(proved(app_images.v1))
+    made = Machine(project, client, app_images, ledger, [])
+    yield made
+    for program in made.programs:
+        program.kill()
+        program.wait()
+    project.write(app_images.v1.tag)
+    project.compose("up", "--detach", "--force-recreate", "--pull", "never", "--no-color")
+    project.storage_image = former
+
+
+@pytest.fixture
+def volunteer(around: Env, machine: Machine) -> Volunteer:
+    settings = {
+        "APP_SERVICE": "app",
+        "MINIO_SERVICE": "minio",
+        "MINIO_URL": machine.project.minio_url,
+    }
+    return Volunteer(machine.project, {**around, **settings, "PROMETHEUS_URL": "", "TERM": "dumb"})
+
+
+@pytest.fixture
+def product(running: Project, settings: DeploymentSettings, tmp_path: Path) -> Iterator[Product]:
+    """Started and killed by the tests; whatever it ends as, v2 is what later tests find."""
+    policy = tmp_path / "policy.yml"
+    policy.write_text(policy_text(local="auto", verify_for="1s", verify_deadline="120s"))
+    made = Product(
+        tmp_path,
+        {
+            **running.engine.environment(),
+            "APP_URL": running.app_url,
+            "MINIO_URL": running.minio_url,
+            "COMPOSE_PROJECT_DIR": str(running.directory),
+            "BACKUP_DIR": str(settings.backup_dir),
+            "APP_SERVICE": APP,
+            "POLICY_FILE": str(policy),
+            "GOOD_AFTER": "1h",
+        },
+    )
+    yield made
+    made.stop()

@@ -123,8 +123,6 @@ def test_a_version_that_is_not_well_is_a_red_run(shop: Shop, client: Engine) -> 
     )
     done = shop.deploy(shop.built(bad))
     assert done.returncode == 1
-    said = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", done.stdout).split())
-    assert "its healthcheck says unhealthy" in said, said
     assert client.container(APP).image_id == bad.id  # what comes next is the alerts' business
 
 

@@ -16,9 +16,17 @@ def test_every_verb_does_what_it_says(apart: Place, state: str) -> None:
     every_verb(apart, state)
 
 
-def test_without_a_terminal_nothing_is_confirmed(apart: Place) -> None:
-    """Those that lose nothing ask nobody."""
-    apart.arrange("running")
+@pytest.mark.parametrize(
+    ("state", "verbs"),
+    [
+        ("running", {"restart-services", "rollback", "emergency-stop", "emergency-restart", "cleanup"}),
+        ("stopped", {"quick-fix", "restart-services", "emergency-restart"}),
+    ],
+)  # fmt: skip
+def test_without_a_terminal_nothing_is_confirmed(apart: Place, state: str, verbs: set[str]) -> None:
+    """Those that lose nothing ask nobody; the others are not asked for where they have nothing to do."""
+    apart.arrange(state)
+    apart.litter()
     for verb in CHANGES:
-        if verb.name in ("restart-services", "rollback", "emergency-stop", "emergency-restart"):
+        if verb.name in verbs:
             unconfirmed(apart, verb)
