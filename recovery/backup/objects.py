@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -101,6 +102,8 @@ class Objects:
         import urllib3
         from minio import Minio
 
+        # Its warnings of each retry are nobody's business: what comes of it is said in words.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
         self._url = access.url
         parts = urlsplit(access.url)
         if parts.path:

@@ -166,6 +166,17 @@ def test_the_profile_full_has_the_real_exporters_and_their_ports(tmp_path: Path)
     assert "-allowfrom=monitor" in usual["docker-proxy"]["command"]
 
 
+def test_the_profile_backup_reads_the_deployment_and_writes_only_backups(tmp_path: Path) -> None:
+    found = compose_config(tmp_path, "COMPOSE_PROFILES=backup\n")["services"]
+    assert set(found) == SERVICES | {"backup"}
+    backup = found["backup"]
+    assert backup["cap_drop"] == ["ALL"]
+    assert "monitor" in backup["networks"]["docker"]["aliases"], "the proxy lets it in"
+    targets = {v["target"]: v.get("read_only", False) for v in backup["volumes"]}
+    assert targets["/deployment"]
+    assert not targets["/backups"]
+
+
 # --- the way to the Docker Engine
 
 ID = "4f" * 32
