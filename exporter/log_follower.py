@@ -151,7 +151,7 @@ class LogFollower:
 
     async def _follow(self, one: Followed) -> None:
         """One container's log to its end, again whenever it runs again."""
-        pause = self._retry[0]
+        pause, once_more = self._retry[0], False
         while not one.gone:
             run, known = one.container.started_at, one.reader.last_nano
             try:
@@ -161,7 +161,7 @@ class LogFollower:
             except EngineError as error:
                 if error.missing:
                     return
-                self.interruptions["connection"] += bool(one.source)
+                self.interruptions["connection"] += bool(one.source) or once_more
                 if one.problem != str(error):
                     log.warning("log not readable", container=one.container.name, reason=str(error))
                 one.problem = str(error)
@@ -173,9 +173,9 @@ class LogFollower:
             if one.doubtful and one.container.running and one.container.started_at == run:
                 self.interruptions["connection"] += 1
             one.doubtful = False
-            if (
-                one.reader.last_nano != known
-            ):  # an Engine may close before the last lines: ask once more
+            # An Engine may close before the last lines: it is asked once more.
+            once_more = not one.problem and one.reader.last_nano != known
+            if once_more:
                 continue
             while not (one.problem or one.container.running or one.container.started_at != run):
                 one.changed.clear()

@@ -113,9 +113,9 @@ class Well:
         first = last_restarts = -1
         why = "it was not seen yet"
         while (now := time.monotonic()) - began < self.seconds:
-            container = self._container(hands)
+            container, unseen = self._container(hands)
             if container is None:
-                steady_since, why = None, "there is no such container"
+                steady_since, why = None, unseen
             else:
                 restarts = container.restart_count
                 first = restarts if first < 0 else first
@@ -132,13 +132,12 @@ class Well:
             time.sleep(INTERVAL_SECONDS)
         raise StepError(f"{self.name} is not well after {self.seconds:.0f}s: {why or 'not steady'}")
 
-    def _container(self, hands: Hands) -> Container | None:
+    def _container(self, hands: Hands) -> tuple[Container | None, str]:
+        """Or why it is not seen; an Engine that is slow on a busy machine is asked again."""
         try:
-            return hands.engine.container(self.name)
+            return hands.engine.container(self.name), ""
         except EngineError as error:
-            if error.missing:
-                return None
-            raise
+            return None, "there is no such container" if error.missing else str(error)
 
     def _answers(self, hands: Hands) -> str:
         for url in self.urls:

@@ -53,6 +53,15 @@ class Shop:
         self.registry.push(self.project.engine, image.id, f"team/app:{tag}")
         return tag
 
+    def forget(self) -> None:
+        """The Engine is also other tests': what it has from our registry is no version of theirs."""
+        docker = self.project.engine.docker
+        for wanted in ("{{.Repository}}:{{.Tag}}", "{{.Repository}}@{{.Digest}}"):
+            names = docker("image", "ls", "--digests", "--format", wanted).split()
+            ours = {one for one in names if one.startswith(self.registry.host)}
+            for name in sorted(one for one in ours if "<none>" not in one):
+                docker("image", "rm", "--force", name)
+
     def deploy(self, tag: str) -> subprocess.CompletedProcess[str]:
         """The second job, with what the first would have handed on."""
         text = DEPLOY.read_text(encoding="utf-8")
@@ -95,6 +104,7 @@ def shop(
     running.up()
     LedgerFile(tmp_path / "state" / "versions.json").save(proved(app_images.v1))
     yield made
+    made.forget()
     made.tags.unlink()
     running.storage_image = former
 
