@@ -1,6 +1,6 @@
 # Everything a developer or a new user types. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test demo check bench chaos lint dashboards lock
+.PHONY: help run test long demo check bench chaos lint dashboards lock
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -20,9 +20,13 @@ run: $(VENV)/.run ## start exporter and receiver on loopback; actions stay dry u
 	@echo "starting: metrics on 127.0.0.1:10980, alerts and board on 127.0.0.1:5001 (unless set otherwise); Ctrl-C stops"
 	@DRY_RUN="$${DRY_RUN:-true}" exec $(BIN)/sermon-monitor serve $(ARGS)
 
-test: lint ## everything: lint, then all tests on real parts (as root, Debian packages are installed)
+test: lint ## lint, then the tests on real parts, but for the long ones (as root, Debian packages are installed)
 	@$(BIN)/python -m tests.real
-	@$(BIN)/python -m pytest -p no:cacheprovider -n 4 --dist loadfile --no-loadscope-reorder --durations=10 $(ARGS)
+	@$(BIN)/python -m pytest -p no:cacheprovider -n 4 --dist loadfile --no-loadscope-reorder --durations=10 -m "not long" $(ARGS)
+
+long: $(VENV)/.dev ## the long tests: the toolkit's matrix with everything in one container and with bad versions, kills while putting back
+	@$(BIN)/python -m tests.real
+	@$(BIN)/python -m pytest -p no:cacheprovider -n 2 --dist loadfile --durations=10 -m long $(ARGS)
 
 demo: $(VENV)/.dev ## the story on a real Docker Engine, Prometheus and Alertmanager; ARGS are passed on
 	@$(BIN)/python -m tests.demo $(ARGS)

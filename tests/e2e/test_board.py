@@ -74,7 +74,7 @@ async def it(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
         tier_missing(f"no Chromium: {problem}")
 
 
-@pytest.mark.parametrize("screen", ["phone", "desk"])
+@pytest.mark.parametrize("screen", ["phone", pytest.param("desk", marks=pytest.mark.long)])
 async def test_every_page_for_everybody(it: Scene, screen: str) -> None:
     """axe finds nothing serious; nothing is wider than the screen; the policy of the
     page breaks nothing on it."""

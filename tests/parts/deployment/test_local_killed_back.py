@@ -23,7 +23,7 @@ from tests.real.processes import wait_for
 from tests.real.product import Product
 from tests.real.project import Project
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

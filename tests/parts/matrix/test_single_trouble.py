@@ -7,7 +7,7 @@ import pytest
 from tests.parts.matrix.place import Place
 from tests.parts.matrix.states import every_verb
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.long]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.real.engine import DockerEngine
 from tests.real.images import AppImage, app_image
 from tests.real.processes import wait_for
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.long]
 NOWHERE = "127.0.0.1:9/team/app:v9"
 ROLLBACK = ("--yes", "--force", "--reason", "the matrix", "--verify-timeout", "120")
 
