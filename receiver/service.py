@@ -25,7 +25,7 @@ from receiver.actions.person import Person
 from receiver.actions.restart import Restart
 from receiver.actions.rollback import Rollback
 from receiver.app import App
-from receiver.approving.links import open_links
+from receiver.approving.links import Links
 from receiver.approving.page import ApprovalPage
 from receiver.board.wiring import Board
 from receiver.clock import Clock, SteadyClock
@@ -46,6 +46,7 @@ from receiver.notifiers import configured
 from receiver.readiness import RollbackReady
 from receiver.route import Router
 from receiver.settings import ReceiverSettings
+from receiver.signing import open_signer
 from receiver.store import incidents
 from receiver.store.database import Database, StoreError
 from receiver.telling.heartbeat import Heartbeat
@@ -150,7 +151,8 @@ class Receiver:
             lookback,
             Timers(self._database, self._clock),
         )
-        links = open_links(self.settings.state_dir, self.settings.public_url)
+        signer = open_signer(self.settings.state_dir)
+        links = Links(signer, self.settings.public_url or "")
         self.outbox = Outbox(
             self._database,
             notifiers,
@@ -185,7 +187,7 @@ class Receiver:
         application = app.application()
         application.add_routes(page.routes())
         Board(
-            links.key,
+            signer,
             self._database,
             intake,
             self.lookout,

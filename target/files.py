@@ -4,32 +4,45 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Replace ``path`` atomically; an existing file keeps its mode and owner. Raises OSError.
+    """Replace ``path`` atomically; an existing file keeps its mode and owner. Raises OSError."""
+    path = path.resolve()
+    replace_bytes(path, text.encode(), lambda handle: _like(path, handle))
 
-    A symbolic link stays one: what it points to is replaced.
+
+def replace_bytes(path: Path, data: bytes, dress: Callable[[int], object]) -> None:
+    """Replace ``path`` atomically and for good. Raises OSError.
+
+    ``dress`` gives the new file, by its descriptor, mode and owner; until then it is 0600. A symbolic
+    link stays one: what it points to is replaced.
     """
     path = path.resolve()
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(text.encode())
+            file.write(data)
             file.flush()
-            _like(path, file.fileno())
+            dress(file.fileno())
             os.fsync(file.fileno())
         Path(name).replace(path)
-    except OSError:
+    except BaseException:  # Ctrl-C too leaves nothing half written
         Path(name).unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    sync(path.parent)
+
+
+def sync(folder: Path) -> None:
+    """A directory's names, for good. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def keep_copy(path: Path, folder: Path) -> Path:

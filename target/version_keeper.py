@@ -7,7 +7,6 @@ import fcntl
 import logging
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from target.engine import KNOWN_GOOD, Container, Engine, EngineError
+from target.files import replace_bytes
 from target.versions import (
     Facts,
     Ledger,
@@ -120,17 +120,8 @@ class LedgerFile:
     def save(self, ledger: Ledger) -> None:
         """Replace the file atomically, readable by all. Raises OSError."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(_document.dump_json(ledger, indent=1) + b"\n")
-                file.flush()
-                os.fchmod(file.fileno(), 0o644)
-                os.fsync(file.fileno())
-            Path(name).replace(self.path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
+        document = _document.dump_json(ledger, indent=1) + b"\n"
+        replace_bytes(self.path, document, lambda handle: os.fchmod(handle, 0o644))
 
     def update(self, change: Callable[[Ledger], Ledger]) -> Ledger:
         """Load, change, save; the process and the toolkit may do it at the same time. Raises OSError."""

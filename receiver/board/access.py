@@ -16,19 +16,19 @@ import hmac
 import ipaddress
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from aiohttp import web
 
 from receiver.clock import Clock
 from receiver.settings import ReceiverSettings
+from receiver.signing import Signer
 
 COOKIE = "sermon_monitor_session"
 SESSION_FOR = timedelta(hours=12)
 FORM_GOOD_FOR = timedelta(hours=12)
 LONGEST_NAME = 60
 _COOKIE = re.compile(r"(\d{1,12})\.([A-Za-z0-9_=-]{0,400})\.([A-Za-z0-9_-]{32})")
-_STAMP = re.compile(r"(\d{1,12})\.([A-Za-z0-9_-]{32})")
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ def name_of(text: str) -> str:
 
 
 class Access:
-    """Lets in, and signs what a visitor carries. ``key`` never leaves STATE_DIR."""
+    """Lets in, and signs what a visitor carries."""
 
-    def __init__(self, settings: ReceiverSettings, key: bytes, clock: Clock) -> None:
+    def __init__(self, settings: ReceiverSettings, signer: Signer, clock: Clock) -> None:
         self._settings = settings
-        self._key = key
+        self._signer = signer
         self._clock = clock
         self._token = settings.board_token.get_secret_value() if settings.board_token else ""
 
@@ -83,24 +83,18 @@ class Access:
         """A cookie's value for somebody who has shown the token."""
         ends = int((self._clock.now() + SESSION_FOR).timestamp())
         who = base64.urlsafe_b64encode(name_of(name).encode()).decode()
-        return f"{ends}.{who}.{self._mac('session', self._of_token(), ends, who)}"
+        return f"{ends}.{who}.{self._signer.mac('session', self._of_token(), ends, who)}"
 
     def stamp(self, visitor: Visitor) -> str:
         """What a form of this visitor's sends back: nobody else's page can have it."""
-        made = int(self._clock.now().timestamp())
-        return f"{made}.{self._mac('form', visitor.session, made)}"
+        return self._signer.stamp("form", visitor.session, self._clock.now())
 
     def came_from_us(self, request: web.Request, visitor: Visitor, stamp: str) -> bool:
         """Whether a form was sent from a page that we made for this visitor, not long ago."""
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
             return False
-        match = _STAMP.fullmatch(stamp)
-        if match is None or not hmac.compare_digest(
-            self._mac("form", visitor.session, int(match[1])), match[2]
-        ):
-            return False
-        age = self._clock.now() - datetime.fromtimestamp(int(match[1]), UTC)
-        return age <= FORM_GOOD_FOR
+        age = self._signer.age("form", visitor.session, stamp, self._clock.now())
+        return age is not None and age <= FORM_GOOD_FOR
 
     def _by_proxy(self, request: web.Request) -> Visitor | None:
         header = self._settings.board_user_header
@@ -125,8 +119,7 @@ class Access:
         match = _COOKIE.fullmatch(cookie)
         if match is None or not self._token:
             return None
-        wanted = self._mac("session", self._of_token(), int(match[1]), match[2])
-        if not hmac.compare_digest(wanted, match[3]):
+        if not self._signer.holds(match[3], "session", self._of_token(), int(match[1]), match[2]):
             return None
         if self._clock.now().timestamp() >= int(match[1]):
             return None
@@ -151,7 +144,3 @@ class Access:
     def _of_token(self) -> str:
         """Another token makes every cookie void."""
         return hashlib.sha256(self._token.encode()).hexdigest()
-
-    def _mac(self, *parts: object) -> str:
-        text = "\0".join(("board", *map(str, parts))).encode()
-        return base64.urlsafe_b64encode(hmac.digest(self._key, text, "sha256")[:24]).decode()

@@ -43,8 +43,8 @@ class Part:
 
 
 @dataclass(frozen=True)
-class OpenIncident:
-    """One that is not over, with what fires and what was done."""
+class Listed:
+    """An incident as it stands in a list: with what fires and what was done."""
 
     incident: Incident
     alerts: Sequence[AlertInstance]
@@ -55,7 +55,7 @@ class OpenIncident:
 class Kept:
     """What the store remembers. Empty where there is no store yet."""
 
-    open: Sequence[OpenIncident] = ()
+    open: Sequence[Listed] = ()
     messages: Sequence[Message] = ()
     window: Window | None = None
     last_beat: datetime | None = None
@@ -85,12 +85,16 @@ def remember(c: Connection, now: datetime) -> Kept:
     opened = [one for one in incidents.open_incidents(c) if not one.digest]
     beats = heartbeats.beats(c, FINGERPRINT)
     return Kept(
-        [OpenIncident(one, incidents.alerts(c, one.id), steps.steps(c, one.id)) for one in opened],
+        listed(c, opened),
         [one for one in hand.troubled(c) if _matters(c, one, now)],
         windows.active(c, now),
         beats.newest,
         beats.missing,
     )
+
+
+def listed(c: Connection, found: Sequence[Incident]) -> list[Listed]:
+    return [Listed(one, incidents.alerts(c, one.id), steps.steps(c, one.id)) for one in found]
 
 
 def _matters(c: Connection, message: Message, now: datetime) -> bool:
@@ -262,7 +266,7 @@ def _outbox(seen: Seen) -> Part:
     return Part("ok", "outbox", f"{len(waiting)} messages wait" if waiting else "all is told")
 
 
-def _incident(one: OpenIncident) -> dict[str, Any]:
+def _incident(one: Listed) -> dict[str, Any]:
     running = [step for step in one.steps if step.state == "running"]
     pending = sorted((s for s in one.steps if s.state == "pending"), key=lambda s: s.due_at)
     coming = ""

@@ -20,15 +20,14 @@ from receiver.board.api import ASK_A_PERSON, coming
 from receiver.board.frame import Frame
 from receiver.board.glance import Glance
 from receiver.board.looking import read_ledger
-from receiver.board.now import judge, remember, seen
+from receiver.board.now import Listed, judge, listed, remember, seen
 from receiver.board.outlook import Outlook, Seer
 from receiver.board.query import number, wanted_rows
 from receiver.board.timeline import Entry, timeline
 from receiver.clock import Clock
 from receiver.deciding import gates
 from receiver.deciding.situation import Lookout
-from receiver.records import AlertInstance, Incident, Step
-from receiver.store import approvals, incidents, messages, news, steps
+from receiver.store import approvals, incidents, messages, news
 from receiver.store.database import Database, StoreError
 from receiver.store.history import History, read_history
 
@@ -38,15 +37,6 @@ A_PAGE, ROWS_A_PAGE = 15, 50
 GATES_SECONDS = 5.0
 """How long a page waits for the gates of the steps that wait."""
 Handler = Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]
-
-
-@dataclass(frozen=True)
-class Line:
-    """An incident in a list."""
-
-    incident: Incident
-    alerts: Sequence[AlertInstance]
-    steps: Sequence[Step]
 
 
 @dataclass(frozen=True)
@@ -126,7 +116,7 @@ class Pages:
         sight = await self._glance.sight()
         kept = await self._database.run(lambda c: remember(c, at))
         told = judge(seen(self._settings, at, self._unready(), sight, kept))
-        lately = await self._database.run(lambda c: _lines(c, incidents.ended(c, 5)))
+        lately = await self._database.run(lambda c: listed(c, incidents.ended(c, 5)))
         return await self.page(request, visitor, "now", now=told, lately=lately)
 
     async def incidents(self, request: web.Request, visitor: Visitor) -> web.Response:
@@ -135,9 +125,9 @@ class Pages:
         except ValueError as error:
             return self.refusal(400, "There is no such page", str(error))
 
-        def look(c: Connection) -> tuple[list[Line], list[Line]]:
-            opened = [] if before else _lines(c, incidents.open_incidents(c))
-            return opened, _lines(c, incidents.ended(c, A_PAGE + 1, before))
+        def look(c: Connection) -> tuple[list[Listed], list[Listed]]:
+            opened = [] if before else listed(c, incidents.open_incidents(c))
+            return opened, listed(c, incidents.ended(c, A_PAGE + 1, before))
 
         opened, over = await self._database.run(look)
         older = over[A_PAGE - 1].incident.id if len(over) > A_PAGE else None
@@ -267,7 +257,3 @@ class Pages:
             except TimeoutError:
                 found[step.id] = late
         return found
-
-
-def _lines(c: Connection, found: Sequence[Incident]) -> list[Line]:
-    return [Line(one, incidents.alerts(c, one.id), steps.steps(c, one.id)) for one in found]

@@ -20,17 +20,18 @@ from receiver.clock import Clock
 from receiver.deciding.situation import Lookout
 from receiver.hearing.intake import Intake
 from receiver.http import Http
+from receiver.signing import Signer
 from receiver.store import news
 from receiver.store.database import Database
 from target.versions import Ledger
 
 
 class Board:
-    """``key`` signs its cookies and forms; ``unready`` says what is wrong with the process."""
+    """``signer``: for its cookies and forms; ``unready`` says what is wrong with the process."""
 
     def __init__(
         self,
-        key: bytes,
+        signer: Signer,
         database: Database,
         intake: Intake,
         lookout: Lookout,
@@ -40,7 +41,7 @@ class Board:
         unready: Callable[[], str],
     ) -> None:
         settings = lookout.settings
-        access = Access(settings, key, clock)
+        access = Access(settings, signer, clock)
         self._frame = Frame(settings.zone)
         self._glance = Glance(lambda: look(settings, lookout.confirmer))
         self._live = Live(lambda: database.run(news.edition))

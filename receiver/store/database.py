@@ -174,10 +174,9 @@ def _within_savepoint(
     connection.execute("SAVEPOINT one_change")
     try:
         result = change(connection)
-    except Exception as error:
+    except Exception as error:  # one change's own fault is its caller's, not its neighbours'
         if type(error) in (sqlite3.OperationalError, sqlite3.DatabaseError):
             raise  # disk full, I/O error, locked, damaged: the whole commit is in doubt
-        # One change's own fault is its caller's, not its neighbours'.
         connection.execute("ROLLBACK TO one_change")
         connection.execute("RELEASE one_change")
         return None, error

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from recovery.backup import database, index
 from recovery.backup.fetch import Fetched, Former, fetch, listing
-from recovery.backup.files import IMAGES, Source, copied, sync, written
+from recovery.backup.files import IMAGES, Source, copied, written
 from recovery.backup.journal import Journal
 from recovery.backup.manifest import INDEX, MANIFEST, Bucket, Data, Kept, Kind, Manifest, as_sealed
 from recovery.backup.objects import Credentials, Objects
@@ -31,6 +31,7 @@ from recovery.backup.shelf import LOCK, blobs, entries, key_to_write, newest, sh
 from recovery.backup.verify import problems
 from recovery.checks.storage import size
 from recovery.steps import Hands, StepError
+from target.files import sync
 from target.lock import LockHeldError, exclusive
 
 FOLDER_MODE = 0o755

@@ -96,15 +96,6 @@ def written(folder: Path, name: str, chunks: Iterable[bytes], key: Key | None) -
     return Kept(name=name, source="", mode=0o600, bytes=count, sha256=digest.hexdigest())
 
 
-def sync(folder: Path) -> None:
-    """A directory's names, for good."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def digests(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """What to pull to have the images of ``images.json`` again."""
     return [str(d) for row in rows for d in row.get("digests", ())]

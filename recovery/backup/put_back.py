@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from pydantic import SecretStr
 from recovery.backup import database
 from recovery.backup.blobs import Blobs
 from recovery.backup.fetch import Told, in_threads
-from recovery.backup.files import is_secret, sync
+from recovery.backup.files import is_secret
 from recovery.backup.index import Entry
 from recovery.backup.manifest import Kept, Manifest
 from recovery.backup.objects import About, Credentials, GoneError, Objects
@@ -24,6 +23,7 @@ from recovery.backup.shelf import blobs, entries, key_to_read
 from recovery.backup.verify import everything
 from recovery.checks.storage import size
 from recovery.steps import Hands, StepError
+from target.files import replace_bytes
 
 
 @dataclass(frozen=True)
@@ -115,19 +115,12 @@ class PutObjects:
 def replaced(path: Path, text: bytes, kept: Kept) -> None:
     """By a rename; its owner's alone until it has its mode, and what holds passwords is nobody else's for good."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text)
-            file.flush()
-            _owned(file.fileno(), kept)
-            os.fchmod(file.fileno(), kept.mode & (0o770 if is_secret(kept.name) else 0o777))
-            os.fsync(file.fileno())
-        Path(temporary).replace(path.resolve() if path.is_symlink() else path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    sync(path.parent)
+
+    def dress(handle: int) -> None:
+        _owned(handle, kept)
+        os.fchmod(handle, kept.mode & (0o770 if is_secret(kept.name) else 0o777))
+
+    replace_bytes(path, text, dress)
 
 
 def put(objects: Objects, contents: Blobs, entry: Entry, bucket: str, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ def _with_shared_files(tree: Path, program: str, name: str) -> Path:
     return front
 
 
-class Daemon:
+class Daemon(ABC):
     """One of the two: a configuration, a port, a process."""
 
     name: str
@@ -129,8 +130,8 @@ class Daemon:
             self._process.stop(grace_seconds)
             self._process = None
 
-    def _flags(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _flags(self) -> list[str]: ...
 
 
 class Prometheus(Daemon):

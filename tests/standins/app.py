@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime, tzinfo
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -103,7 +104,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(address, handler)
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler, ABC):
     """Reads the whole body, answers JSON, keeps the connection."""
 
     protocol_version = "HTTP/1.1"
@@ -112,9 +113,9 @@ class Handler(BaseHTTPRequestHandler):
     def behaviour(self) -> str:
         return self.server.behaviour if isinstance(self.server, Server) else "good"
 
+    @abstractmethod
     def respond(self, path: str, query: str, body_bytes: int) -> tuple[int, dict[str, object]]:
         """Status and JSON body for this request."""
-        raise NotImplementedError
 
     def handled(self, status: int, nanoseconds: int, path: str) -> None:
         """Called after each answer."""

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -51,7 +52,7 @@ class _Trouble:
         return self.times > 0 and right
 
 
-class StandIn:
+class StandIn(ABC):
     """Base: start, stop, wait for a condition, and trouble. Subclasses give the application.
 
     ``clock`` gives seconds since the epoch and rules every limit and age; ``log`` gets one line
@@ -81,9 +82,9 @@ class StandIn:
         self._turn = asyncio.Event()
         self._stopping = asyncio.Event()
 
+    @abstractmethod
     def application(self) -> web.Application:
-        """The application with its routes; made anew at each start. Subclasses override it."""
-        raise NotImplementedError
+        """The application with its routes; made anew at each start."""
 
     @property
     def base_url(self) -> str:

@@ -8,11 +8,12 @@ import pytest
 
 from receiver.approving.links import Link, Links
 from receiver.notifiers.buttons import components, reachable
+from receiver.signing import Signer
 from receiver.telling.card import ApprovalLine
 from tests.unit.test_gates import approval
 
 NIGHT = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
-LINKS = Links(b"k" * 32, "https://monitor.example/here")
+LINKS = Links(Signer(b"k" * 32), "https://monitor.example/here")
 ASKED = approval("asked", id=7, expires_at=NIGHT)
 
 
@@ -20,14 +21,14 @@ def test_a_token_says_what_it_is_good_for() -> None:
     token = LINKS.token(ASKED)
     assert LINKS.read(token) == Link(7, NIGHT)
     assert LINKS.url(ASKED) == f"https://monitor.example/here/approve/{token}"
-    assert Links(b"k" * 32, "").url(ASKED) == ""
+    assert Links(Signer(b"k" * 32), "").url(ASKED) == ""
     assert "kkkk" not in repr(LINKS)
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        Links(b"l" * 32, "").token(ASKED),
+        Links(Signer(b"l" * 32), "").token(ASKED),
         LINKS.token(approval("asked", id=8, expires_at=NIGHT)).replace("8.", "7.", 1),
         LINKS.token(ASKED).replace(".177", ".178", 1),
         LINKS.token(ASKED)[:-1],

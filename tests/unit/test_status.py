@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from receiver.board.looking import Sight
-from receiver.board.now import Kept, OpenIncident, Seen, judge
+from receiver.board.now import Kept, Listed, Seen, judge
 from receiver.deciding.gates import Confirmation
 from receiver.host_state import Disk
 from receiver.records import AlertInstance, Incident, Message, Ring, Step, Window
@@ -72,7 +72,7 @@ def test_all_is_well() -> None:
             "arrived 6m ago",
         ),
         (
-            replace(GOOD, kept=Kept(open=[OpenIncident(INCIDENT, [ALERT], [])])),
+            replace(GOOD, kept=Kept(open=[Listed(INCIDENT, [ALERT], [])])),
             "incidents",
             "1 is open",
         ),
@@ -115,7 +115,7 @@ def test_what_is_worth_knowing_is_no_trouble() -> None:
     ],
 )
 def test_what_comes_next(steps: list[Step], words: str) -> None:
-    told = judge(replace(GOOD, kept=Kept(open=[OpenIncident(INCIDENT, [ALERT], steps)])))
+    told = judge(replace(GOOD, kept=Kept(open=[Listed(INCIDENT, [ALERT], steps)])))
     (one,) = told["incidents"]
     assert (one["next"], one["firing"]) == (words, ["ServiceDown"])
     assert [s["id"] for s in one["failed"]] == (["s9"] if steps[0].state == "failed" else [])
