@@ -43,8 +43,8 @@ from receiver.maintenance.silences import Mirror
 from receiver.maintenance.windows import open_around_deployment
 from receiver.metrics import Metrics, StoreGauges
 from receiver.notifiers import configured
-from receiver.readiness import RollbackReady
-from receiver.route import Router
+from receiver.rollback.readiness import RollbackReady
+from receiver.rollback.route import Router
 from receiver.settings import ReceiverSettings
 from receiver.signing import open_signer
 from receiver.store import incidents

@@ -11,7 +11,7 @@ import click
 from recovery import inputs
 from recovery.backup.first import without_backup as without_backup_option
 from recovery.options import config_option
-from recovery.rollback import Wanted
+from recovery.rollback_target import Wanted
 from recovery.run import settings_of
 from recovery.run_rollback import Request, roll_back
 from recovery.terminal import Terminal

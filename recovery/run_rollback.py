@@ -13,7 +13,7 @@ from recovery.deployments import gather, without_engine
 from recovery.inputs import clock_is_behind, printable, too_late
 from recovery.ledger import ledger_path
 from recovery.ports import listening, taken
-from recovery.rollback import Wanted, resolve
+from recovery.rollback_target import Wanted, resolve
 from recovery.run import EXPECTED, Flags, Session, words_of
 from recovery.settings import RecoverySettings
 from recovery.steps import Hands

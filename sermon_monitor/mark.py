@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import click
 
+from receiver.rollback.way_back import LEDGER
 from receiver.store import messages
 from receiver.store.database import StoreError
-from receiver.way_back import LEDGER
 from sermon_monitor import shown, store_file
 from sermon_monitor.settings import Settings
 from sermon_monitor.terminal import by_option, fail, person, settings_of

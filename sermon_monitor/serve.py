@@ -16,9 +16,9 @@ from prometheus_client import CollectorRegistry
 
 from exporter.app import Exporter
 from receiver.clock import SystemClock
+from receiver.rollback.way_back import LEDGER
 from receiver.service import Receiver
 from receiver.store.database import StoreError
-from receiver.way_back import LEDGER
 from sermon_monitor import allocator
 from sermon_monitor.settings import Settings
 from target import roles, versions

@@ -19,7 +19,7 @@ from receiver.deciding.timing import Timing
 from receiver.github.answers import Run
 from receiver.github.client import GitHub
 from receiver.records import Step
-from receiver.route import BY_HAND
+from receiver.rollback.route import BY_HAND
 from receiver.telling.delivery import DeliveryError
 from target.times import parse_rfc3339, rfc3339
 

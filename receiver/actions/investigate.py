@@ -17,9 +17,9 @@ from receiver.actions import Progress
 from receiver.evidence import LOG_LINES, Gathered, compose, mount_sources
 from receiver.host_state import host_lines
 from receiver.records import Step
+from receiver.rollback.way_back import LEDGER
 from receiver.settings import ReceiverSettings
 from receiver.store.history import History
-from receiver.way_back import LEDGER
 from target import roles
 from target.blocking import BlockedError, Blocking
 from target.engine import Container, Engine, EngineError, parse_container

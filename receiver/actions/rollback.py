@@ -24,9 +24,9 @@ from receiver.deciding.situation import Lookout
 from receiver.deciding.timing import Timing
 from receiver.github.client import GitHub
 from receiver.records import Step
-from receiver.route import BY_HAND
+from receiver.rollback.route import BY_HAND
+from receiver.rollback.way_back import RollbackTarget
 from receiver.store.history import History
-from receiver.way_back import RollbackTarget
 from target import roles
 from target.engine import Container, EngineError
 from target.times import parse_rfc3339, rfc3339

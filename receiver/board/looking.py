@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from receiver.deciding.gates import Confirmation
 from receiver.host_state import Disk, disks
+from receiver.rollback.way_back import LEDGER
 from receiver.settings import ReceiverSettings
 from receiver.verify import Confirmer
-from receiver.way_back import LEDGER
 from target.backups import newest_backup
 from target.engine import EngineError
 from target.version_keeper import LedgerFile

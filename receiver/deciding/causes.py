@@ -11,10 +11,10 @@ from receiver.deciding.timing import Timing
 from receiver.hearing.prometheus import is_true, values
 from receiver.http import Http
 from receiver.records import Step
+from receiver.rollback.way_back import WayBack
 from receiver.settings import ReceiverSettings
 from receiver.telling.delivery import DeliveryError
 from receiver.verify import Confirmer
-from receiver.way_back import WayBack
 from target import roles
 from target.durations import format_duration
 from target.engine import Container, EngineError

@@ -26,12 +26,12 @@ from receiver.records import (
     Ask,
     Step,
 )
-from receiver.route import Router
+from receiver.rollback.route import Router
+from receiver.rollback.way_back import RollbackTarget, WayBack
 from receiver.settings import ReceiverSettings
 from receiver.store.history import History
 from receiver.telling.delivery import DeliveryError
 from receiver.verify import Confirmer
-from receiver.way_back import RollbackTarget, WayBack
 from target import roles
 from target.durations import format_duration
 from target.engine import Container, EngineError

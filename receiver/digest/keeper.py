@@ -19,10 +19,10 @@ from receiver.digest import figures as digest_figures
 from receiver.digest.message import Contents, compose
 from receiver.digest.slot import DAY, Period, latest_slot, period_due
 from receiver.http import Http
+from receiver.rollback.way_back import LEDGER
 from receiver.settings import ReceiverSettings
 from receiver.store import digests, messages
 from receiver.store.database import Database, StoreError
-from receiver.way_back import LEDGER
 from target import versions
 from target.version_keeper import LedgerFile
 from target.versions import Release

@@ -52,7 +52,7 @@ SCALED: Mapping[str, float | timedelta | tuple[float, float]] = {
     "receiver.hearing.reconcile:FIRST_PAUSE": 0.1,
     "receiver.hearing.reconcile:LONGEST_PAUSE": 0.5,
     "receiver.hearing.reconcile:FOLLOW_FOR": timedelta(seconds=3),
-    "receiver.route:FRESH_SECONDS": 1.0,
+    "receiver.rollback.route:FRESH_SECONDS": 1.0,
 }
 HTTP_SECONDS = 3.0
 """Deadline of a request, instead of 10 s."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from recovery.rollback import Wanted, resolve
+from recovery.rollback_target import Wanted, resolve
 from target.deploy import LOCK_NAME
 from target.deployment import DeployError, find_deployment
 from target.engine import Engine

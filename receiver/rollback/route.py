@@ -15,8 +15,8 @@ from receiver.deciding.policy import LocalFallback
 from receiver.github.client import GitHub
 from receiver.github.preflight import Preflight
 from receiver.records import Ask
+from receiver.rollback.way_back import RollbackTarget
 from receiver.settings import ReceiverSettings
-from receiver.way_back import RollbackTarget
 from target.deployment import DeployError, find_deployment
 from target.engine import Container, Engine
 

@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from receiver.clock import Clock
-from receiver.route import Router
+from receiver.rollback.route import Router
 
 log = structlog.get_logger("readiness")
 AGAIN = timedelta(minutes=5)
