@@ -140,10 +140,13 @@ def _container(number: int) -> Iterator[Container]:
     with ExitStack() as stack:
         sleeper = subprocess.Popen(["unshare", "--net", "sh", "-c", _script()])
         stack.callback(sleeper.wait)
+        stack.callback(sleeper.kill)
         for group in groups:
-            group.mkdir()
+            # One may be left of a run that was killed.
+            group.mkdir(exist_ok=True)
             stack.callback(_remove, group)
             (group / "cgroup.procs").write_text(str(sleeper.pid))
+        # A group is removed when nothing is in it.
         stack.callback(sleeper.wait)
         stack.callback(sleeper.kill)
         yield _inspected(key, f"sermon-uploader-{number}", sleeper.pid)
