@@ -81,32 +81,34 @@ class Worker:
         while not self._stopping:
             self._wake.clear()
             try:
-                await self._round()
-                await self._sleep()
+                await self._sleep_at_most(await self._round())
             except StoreError as error:
                 log.error("the store cannot be used; trying again", problem=str(error))
                 await self._sleep_at_most(LONGEST_SLEEP)
 
-    async def _round(self) -> None:
+    async def _round(self) -> timedelta:
+        """Do what is due. Returns how long there is nothing to do, as far as is known."""
         if await self._timers.keep():
             self.told.set()
         now = self._clock.now()
 
-        def look(c: Connection) -> tuple[list[int], int]:
+        def look(c: Connection) -> tuple[list[int], bool, datetime | None]:
             approvals.expire(c, now)
-            return steps.due(c, now), keep_windows(c, self._lookout.calendar, self._notifier, now)
+            keep_windows(c, self._lookout.calendar, self._notifier, now)
+            # A command of another process may have left a message, too.
+            told = messages.message_due(c) is not None
+            return steps.due(c, now), told, agenda.next_due(c)
 
-        due, announced = await self._database.run(look)
-        if announced:
+        due, told, upcoming = await self._database.run(look)
+        if told:
             self.told.set()
         for incident_id in due:
             if self._stopping:
-                return
+                return LONGEST_SLEEP
             await self._guarded(self.handle(incident_id), incident_id)
-
-    async def _sleep(self) -> None:
-        upcoming = await self._database.run(agenda.next_due)
-        await self._sleep_at_most(upcoming - self._clock.now() if upcoming else LONGEST_SLEEP)
+        if due:
+            upcoming = await self._database.run(agenda.next_due)
+        return upcoming - self._clock.now() if upcoming else LONGEST_SLEEP
 
     async def _sleep_at_most(self, wanted: timedelta) -> None:
         seconds = min(max(wanted, timedelta(milliseconds=20)), LONGEST_SLEEP).total_seconds()

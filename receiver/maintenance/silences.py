@@ -30,7 +30,8 @@ from target.probe import USER_AGENT
 log = structlog.get_logger("silences")
 LEASE = timedelta(minutes=10)
 """How far ahead of now a silence ends; it is prolonged when half of that is left."""
-PACE = 5.0
+PACE = 15.0
+"""Seconds between two looks at what is to be mirrored: our own actions pause at once, only the silence comes later."""
 LOOK_EVERY = timedelta(seconds=30)
 """Between two looks at Alertmanager while a window is mirrored."""
 CREATED_BY = "sermon-monitor"

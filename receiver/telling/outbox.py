@@ -41,8 +41,8 @@ GONE_WAIT = 300.0
 """Seconds; between tries of an address that is said to be no more."""
 JITTER = 0.25
 """Part of a pause: so that restarts do not beat in step."""
-IDLE = 5.0
-"""Seconds; how long to wait without being woken. A wake-up may be missed, a clock may jump."""
+IDLE = 15.0
+"""Seconds; how long to wait without being woken, which the worker does. It may be busy; a clock may jump."""
 
 
 class _Facts(NamedTuple):
