@@ -69,8 +69,7 @@ def text_of(text: str, what: str) -> str:
 def note(c: Connection, incident_id: int, text: str, who: str, now: datetime) -> None:
     """A word for whoever looks next: on the card and the board. Raises RefusedError."""
     _incident(c, incident_id)
-    messages.add_event(c, incident_id, "note", text, now, who=who)
-    messages.touch_cards(c, incident_id, now)
+    messages.record(c, incident_id, "note", text, now, who=who)
 
 
 def retry(c: Connection, what: Reference, who: str, now: datetime) -> list[str]:
@@ -168,8 +167,7 @@ def _retry_step(c: Connection, step: Step, who: str, now: datetime) -> str:
     )
     name = " ".join(filter(None, (step.action, step.target)))
     words = f"{name} is planned again, now; every gate is asked (it was {step.state}: {step.words})"
-    messages.add_event(c, incident.id, "retry", words, now, who=who)
-    messages.touch_cards(c, incident.id, now)
+    messages.record(c, incident.id, "retry", words, now, who=who)
     return words
 
 
@@ -179,8 +177,7 @@ def _discard_step(c: Connection, step: Step, reason: str, who: str, now: datetim
         raise RefusedError(f"s{step.id} ({step.action}) is {step.state}{': ' + why if why else ''}")
     steps.end_step(c, step.id, "dropped", f"discarded by {who}: {reason}", now)
     words = f"s{step.id} ({step.action}) will not be done"
-    messages.add_event(c, step.incident_id, "discard", f"{words}: {reason}", now, who=who)
-    messages.touch_cards(c, step.incident_id, now)
+    messages.record(c, step.incident_id, "discard", f"{words}: {reason}", now, who=who)
     return words
 
 
@@ -231,8 +228,7 @@ def _close(c: Connection, incident: Incident, reason: str, who: str, now: dateti
     words = f"incident {incident.id} is closed" + (
         f"; {names} fired by our record, and opens it again when told of again" if names else ""
     )
-    messages.add_event(c, incident.id, "discard", f"{words}: {reason}", now, who=who)
-    messages.touch_cards(c, incident.id, now)
+    messages.record(c, incident.id, "discard", f"{words}: {reason}", now, who=who)
     return words
 
 

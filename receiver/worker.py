@@ -122,9 +122,11 @@ class Worker:
         history = await self._database.run(lambda c: read_history(c, incident_id, now))
         if history is None:
             return
+        read: History | None = history
         for step in sorted(history.steps, key=lambda one: one.turn):
             if step.state in ("pending", "running") and step.due_at <= now:
-                await self._guarded(self._step(step, now), step)
+                await self._guarded(self._step(step, now, read), step)
+                read = None  # what the one before did is to be seen by the next
         if history.incident.check_at and history.incident.check_at <= now:
             await self._guarded(self._check_end(incident_id), incident_id)
 
@@ -148,16 +150,17 @@ class Worker:
                 steps.defer_due(c, about, now, again)
                 incidents.set_check(c, about, again)
                 if words not in {event.words for event in messages.events(c, about)}:
-                    self._record(c, about, "internal fault", words, now)
+                    messages.record(c, about, "internal fault", words, now)
                 return
             steps.defer_any(c, about.id, words, again)
             if words != about.words:
-                self._record(c, about.incident_id, "internal fault", words, now)
+                messages.record(c, about.incident_id, "internal fault", words, now)
 
         await self._database.run(change)
 
-    async def _step(self, step: Step, now: datetime) -> None:
-        history = await self._database.run(lambda c: read_history(c, step.incident_id, now))
+    async def _step(self, step: Step, now: datetime, history: History | None) -> None:
+        if history is None:
+            history = await self._database.run(lambda c: read_history(c, step.incident_id, now))
         step = next((s for s in history.steps if s.id == step.id), step) if history else step
         if history is None or step.due_at > now:  # the one before may have put it off
             return
@@ -209,7 +212,7 @@ class Worker:
                     steps.hasten_person(c, step.incident_id, now)
             if news:
                 told = f"{verdict.gate}: {verdict.reason}"
-                self._record(c, step.incident_id, f"{step.action} {verdict.outcome}", told, now)
+                messages.record(c, step.incident_id, f"{step.action} {verdict.outcome}", told, now)
 
         await self._database.run(change)
         if news:
@@ -242,7 +245,7 @@ class Worker:
             if not steps.claim_step(c, step.id, phase, detail, now):
                 raise LookupError(f"step {step.id} is not pending any more")  # undoes the use
             approval_rows.overtake(c, step.id, "it needs no approval any more")
-            self._record(
+            messages.record(
                 c,
                 step.incident_id,
                 f"{step.action} begins",
@@ -300,7 +303,7 @@ class Worker:
                 self._call(c, step, now)
             if (progress.words, progress.state) != (step.words, step.state):
                 kind = f"{step.action} {progress.state}"
-                self._record(c, step.incident_id, kind, progress.words, now)
+                messages.record(c, step.incident_id, kind, progress.words, now)
             return steps.step(c, step.id)
 
         after = await self._database.run(change)
@@ -335,14 +338,7 @@ class Worker:
         seen = await self._lookout.look_at_end(history)
         sight = await self._lookback.sight(history)
         recheck = self._lookout.policy.timing.recheck
-        closing = Closing(self._lookout, self._record, seen, sight, now, now + recheck)
+        closing = Closing(self._lookout, seen, sight, now, now + recheck)
         kind = await self._database.run(lambda c: closing.apply(c, history))
         log.info("end of the alerts", incident=incident_id, outcome=kind, look=seen.words)
         self.told.set()
-
-    def _record(
-        self, c: Connection, incident_id: int, kind: str, words: str, now: datetime
-    ) -> None:
-        """One line of the audit trail, and news for the card where the incident has one."""
-        messages.add_event(c, incident_id, kind, words, now)
-        messages.touch_cards(c, incident_id, now)

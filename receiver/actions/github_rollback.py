@@ -1,9 +1,9 @@
 """The rollback by GitHub's workflow: dispatched once, and its run followed to its end.
 
-Phases: waiting -> dispatching -> following, or -> searching where nobody knows whether GitHub took
-the dispatch; following -> verifying once the run succeeded. "dispatching" is committed before each
-send: whoever finds it after a crash or a store that failed looks for the run and never sends again.
-A send that certainly was not received goes back to waiting.
+Phases: dispatching -> following, or -> searching where nobody knows whether GitHub took the dispatch;
+following -> verifying once the run succeeded. "dispatching" is committed before each send, the first
+time with the claim of the step: whoever finds it after a crash or a store that failed looks for the
+run and never sends again. A send that certainly was not received goes on to waiting, and from there again.
 """
 
 from __future__ import annotations
@@ -43,6 +43,11 @@ class GitHubRollback:
         self._other_way = other_way
         self._cleared: set[int] = set()
         """Steps whose phase ``dispatching`` this process has committed and not yet used."""
+
+    def first_phase(self, step: Step) -> str:
+        """For the claim of a step: what follows it is the send."""
+        self._cleared.add(step.id)
+        return "dispatching"
 
     async def advance(self, step: Step, now: datetime) -> Progress | Instead:
         match step.phase:

@@ -53,10 +53,9 @@ class Rollback:
         self, step: Step, history: History, now: datetime
     ) -> tuple[str, dict[str, Any]]:
         """Fix the way, the target and the correlation id: the last two never change. Raises EngineError."""
-        found = await self._lookout.way_back.find(step.target)
+        found, route = await self._lookout.way(step, now)
         if not found.known or found.running is None:
             raise EngineError(found.words)
-        route = await self._lookout.router.route(found, now, step.target)
         if route.outcome != "pass":
             raise EngineError(route.words)
         expires = rfc3339(now + self._timing.queue_deadline)
@@ -82,7 +81,9 @@ class Rollback:
             if self._lookout.router.mode == "approve" and not _allowed(step, history, goal):
                 raise EngineError("a person must allow this machine to roll back by itself")
             return "local", {**detail, "local_until": expires, "why": route.words}
-        return "waiting", detail
+        if self._github is None:
+            raise EngineError("GITHUB_TOKEN and GITHUB_REPO are not set any more")
+        return self._github.first_phase(step), detail
 
     async def advance(self, step: Step, history: History, now: datetime) -> Progress:
         if step.phase == "verifying":

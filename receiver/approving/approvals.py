@@ -95,8 +95,7 @@ def decide(c: Connection, approval_id: int, choice: Choice, who: str, now: datet
         return Decided(False, undecidable(known), known)
     approvals.hasten(c, known, now)
     words = f"approval {known.id}: {title(known)}"
-    messages.add_event(c, known.incident_id, f"approval {choice}", words, now, who=who)
-    messages.touch_cards(c, known.incident_id, now)
+    messages.record(c, known.incident_id, f"approval {choice}", words, now, who=who)
     return Decided(True, words, approvals.approval(c, approval_id))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from sqlite3 import Connection
@@ -14,8 +13,6 @@ from receiver.store import incidents, messages, steps
 from receiver.store.history import History
 from receiver.telling.resolved import tell_resolved
 
-Record = Callable[[Connection, int, str, str, datetime], None]
-"""One line of the audit trail, and news for the card: incident, kind, words, now."""
 _OVER = "the alerts are over"
 
 
@@ -24,7 +21,6 @@ class Closing:
     """One look at the end of an incident, to be judged again in the transaction that acts on it."""
 
     lookout: Lookout
-    record: Record
     seen: Confirmation
     sight: Sight
     now: datetime
@@ -48,10 +44,10 @@ class Closing:
             incidents.set_verdict(c, incident_id, ending.words)
         if ending.kind == "calm":
             incidents.set_ladder(c, incident_id, None)
-            self.record(c, incident_id, "calm", ending.words, self.now)
+            messages.record(c, incident_id, "calm", ending.words, self.now)
         if ending.kind == "resolve":
             incidents.resolve_incident(c, incident_id, ending.words, self.now)
-            self.record(c, incident_id, "resolved", ending.words, self.now)
+            messages.record(c, incident_id, "resolved", ending.words, self.now)
             tell_resolved(c, incident_id, self.now)
         if ending.kind == "wait":
             self._wait(c, fresh, ending)
@@ -63,7 +59,7 @@ class Closing:
         self._drop(c, fresh, keep_person=True)
         if ending.words and ending.words != fresh.incident.verdict:
             incidents.set_verdict(c, fresh.incident.id, ending.words)
-            self.record(c, fresh.incident.id, "not over yet", ending.words, self.now)
+            messages.record(c, fresh.incident.id, "not over yet", ending.words, self.now)
 
     def _drop(self, c: Connection, fresh: History, *, keep_person: bool) -> None:
         """What an alert that still fires asks a person about stays."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from receiver import emergency
 from receiver.approving import questions
@@ -26,7 +26,7 @@ from receiver.records import (
     Ask,
     Step,
 )
-from receiver.rollback.route import Router
+from receiver.rollback.route import Route, Router
 from receiver.rollback.way_back import RollbackTarget, WayBack
 from receiver.settings import ReceiverSettings
 from receiver.store.history import History
@@ -35,6 +35,9 @@ from receiver.verify import Confirmer
 from target import roles
 from target.durations import format_duration
 from target.engine import Container, EngineError
+
+SAME_LOOK = timedelta(seconds=2)
+"""For so long what the gates saw of a rollback's way is what its step begins with."""
 
 
 class Lookout:
@@ -58,6 +61,8 @@ class Lookout:
         self.router = Router(settings, policy.local_fallback, confirmer.engine, github)
         self._http = http
         self.calendar = Calendar(policy.maintenance, settings.zone)
+        self._judged: dict[int, tuple[datetime, RollbackTarget, Route]] = {}
+        """Of the step judged last: when, where it goes and by which way."""
         self.doubt: Callable[[str], None] = lambda _why: None
         """Called with a reason when our record and Alertmanager disagree."""
 
@@ -65,30 +70,38 @@ class Lookout:
         self, step: Step, history: History, now: datetime
     ) -> tuple[gates.Facts, gates.Verdict]:
         """The verdict on a step: by every firing alert that asks for it; the most permitting one counts."""
-        judged = [
-            await self._to_the_end(step, facts) for facts in await self.facts(step, history, now)
-        ]
+        facts, found = await self._gather(step, history, now)
+        judged = [await self._to_the_end(step, one, found) for one in facts]
         return min(judged, key=lambda one: gates.OUTCOMES.index(one[1].outcome))
 
+    async def way(self, step: Step, now: datetime) -> tuple[RollbackTarget, Route]:
+        """Where a rollback goes, and by which way: as it was judged a moment ago, else looked at anew."""
+        judged = self._judged.pop(step.id, None)
+        if judged is not None and timedelta() <= now - judged[0] <= SAME_LOOK:
+            return judged[1:]
+        found = await self.way_back.find(step.target)
+        return found, await self.router.route(found, now, step.target)
+
     async def _to_the_end(
-        self, step: Step, facts: gates.Facts
+        self, step: Step, facts: gates.Facts, found: RollbackTarget | None
     ) -> tuple[gates.Facts, gates.Verdict]:
         """GitHub is asked last, and only about a rollback that nothing but a person's word holds."""
         verdict = gates.judge(facts)
-        if facts.action != "rollback" or facts.switches.dry_run:
+        if found is None or facts.switches.dry_run:
             return facts, verdict
-        if verdict.gate == "known-good target" and facts.target.elsewhere:
-            facts = replace(facts, target=_as_fact(await self.way_back.find(step.target)))
+        if verdict.gate == "known-good target" and found.elsewhere:
+            found = await self.way_back.deployed(found)
+            facts = replace(facts, target=_as_fact(found))
             verdict = gates.judge(facts)
         if verdict.outcome == "pass" or verdict.gate == "approved":
-            facts = await self._by_route(step, facts)
+            facts = await self._by_route(step, facts, found)
             verdict = gates.judge(facts)
         return facts, verdict
 
-    async def _by_route(self, step: Step, facts: gates.Facts) -> gates.Facts:
+    async def _by_route(self, step: Step, facts: gates.Facts, found: RollbackTarget) -> gates.Facts:
         """Facts that say by which way it would go, and whether a person must allow that way."""
-        found = await self.way_back.find(step.target)
         route = await self.router.route(found, facts.now, step.target)
+        self._judged = {step.id: (facts.now, found, route)}
         facts = replace(facts, readiness=gates.Readiness(route.outcome, route.words))
         if route.way == "local" and self.router.mode == "approve":
             facts = replace(
@@ -96,16 +109,20 @@ class Lookout:
             )
         return facts
 
-    async def facts(self, step: Step, history: History, now: datetime) -> list[gates.Facts]:
-        """The facts for a step, once for each row that asks for it; once where none does any more."""
+    async def _gather(
+        self, step: Step, history: History, now: datetime
+    ) -> tuple[list[gates.Facts], RollbackTarget | None]:
+        """The facts for a step, once for each row that asks for it; once where none does any more.
+
+        And where a rollback would go, by what is known here; None for every other step.
+        """
         asking = self._asking(step, history.alerts)
-        common, question = await self._common(step, history, asking, now)
+        common, question, found = await self._common(step, history, asking, now)
         if step.action == "person":
-            return [replace(common, confirmation=await self.look_at_end(history))]
+            return [replace(common, confirmation=await self.look_at_end(history))], found
         rows = {id(row): row for row in (self._row(alert) for alert in asking)}
-        if not rows:
-            return [common]
-        return [await self._by_row(common, question, step, row, asking) for row in rows.values()]
+        by_row = [await self._by_row(common, question, step, row, asking) for row in rows.values()]
+        return by_row or [common], found
 
     async def _by_row(
         self,
@@ -139,15 +156,15 @@ class Lookout:
 
     async def _common(
         self, step: Step, history: History, asking: Sequence[AlertInstance], now: datetime
-    ) -> tuple[gates.Facts, Ask]:
-        """What is the same for every row; and what a person would be asked, should a row ask."""
+    ) -> tuple[gates.Facts, Ask, RollbackTarget | None]:
+        """What is the same for every row; what a person would be asked, should a row ask; where a rollback goes."""
         containers, engine_words = await self._containers()
-        target = gates.Target(False, "")
+        found = None
         if step.action == "rollback":
-            target = (
-                _as_fact(await self.way_back.remembered(containers, step.target))
+            found = (
+                await self.way_back.remembered(containers, step.target)
                 if containers is not None
-                else gates.Target(False, engine_words, may_return=True)
+                else RollbackTarget(None, engine_words, may_return=True)
             )
         question = await self._question(step, containers or (), now)
         facts = gates.Facts(
@@ -171,14 +188,14 @@ class Lookout:
             in_flight=under_way(step, history.running)
             or emergency.in_force(step, history.stops, containers or (), self.settings),
             incurable="",
-            target=target,
+            target=_as_fact(found) if found else gates.Target(False, ""),
             destination=self._destination(step, containers, engine_words),
             maintenance=words_of(history.window),
             destination_may_return=step.action == emergency.ACTION
             or (step.action in ("restart", "cleanup") and containers is None),
             approval=latest(history.approvals, step),
         )
-        return facts, question
+        return facts, question, found
 
     async def _question(self, step: Step, containers: Sequence[Container], now: datetime) -> Ask:
         """What a person would be asked, should a row ask. The row adds why, the gate a rollback's target."""

@@ -53,6 +53,14 @@ def touch_cards(c: Connection, incident_id: int, now: datetime) -> None:
         touch_card(c, incident_id, notifier, Ring.SILENT, now)
 
 
+def record(
+    c: Connection, incident_id: int, kind: str, words: str, now: datetime, *, who: str = ""
+) -> None:
+    """One line of the audit trail, and news for the card where the incident has one."""
+    add_event(c, incident_id, kind, words, now, who=who)
+    touch_cards(c, incident_id, now)
+
+
 def card_notifiers(c: Connection, incident_id: int) -> list[str]:
     """Where an incident has a card."""
     found = c.execute(

@@ -42,7 +42,8 @@ CREATE INDEX alerts_by_incident ON alerts (incident_id);
 -- pending -> running   claimed by a conditional UPDATE, before anything goes out
 -- pending -> refused   a gate said no for good        pending -> dropped  overtaken by events
 -- running -> done | failed
--- a rollback runs through the phases waiting -> dispatching -> (searching ->) following -> verifying:
+-- a rollback runs through the phases dispatching -> (searching ->) following -> verifying, and waits
+-- between two sends where the first certainly was not received:
 -- dispatching is committed before each send, so whoever finds it later knows that it may have gone out
 CREATE TABLE steps (
     id          INTEGER PRIMARY KEY,
