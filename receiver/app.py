@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from aiohttp import web
@@ -15,13 +16,19 @@ from receiver.answers import UNREADABLE, problem
 from receiver.clock import Clock
 from receiver.deciding.policy import Decision
 from receiver.hearing.alertmanager import Alert, BodyError, Webhook, parse_webhook
+from receiver.hearing.in_hand import BusyError, InHand
 from receiver.hearing.intake import Intake, accept
 from receiver.metrics import Metrics
+from receiver.seldom import Seldom
 from receiver.settings import ReceiverSettings
 from receiver.store import messages
 from receiver.store.database import Database, StoreError
 
 log = structlog.get_logger("receiver")
+MOST_PAGES = 32
+"""Pages for people that are made at once."""
+_PROGRAMS = ("/alerts", "/healthz", "/readyz", "/live")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="sermon-monitor"'}
 
 
@@ -45,9 +52,15 @@ class App:
         self._clock = clock
         self._arrived = arrived
         self._unready = unready
+        self._in_hand = InHand(settings.max_body_bytes)
+        self._seldom = Seldom()
+        self._pages = 0
+        self._proof: asyncio.Task[str] | None = None
 
     def application(self) -> web.Application:
-        app = web.Application(client_max_size=self._settings.max_body_bytes)
+        app = web.Application(
+            client_max_size=self._settings.max_body_bytes, middlewares=[self._not_too_many]
+        )
         app.add_routes(
             [
                 web.post("/alerts", self.alerts),
@@ -61,9 +74,13 @@ class App:
         """200 committed · 400 not version 4 · 401 · 413 · 415 · 503 the store cannot take it now."""
         outcome, answer = await self._alerts(request)
         self._metrics.webhooks.labels(outcome).inc()
-        if outcome != "accepted":
+        if outcome != "accepted" and (before := self._seldom.due(outcome)) is not None:
             log.warning(
-                "webhook not accepted", outcome=outcome, status=answer.status, remote=request.remote
+                "webhook not accepted",
+                outcome=outcome,
+                status=answer.status,
+                remote=request.remote,
+                unmentioned=before,
             )
         return answer
 
@@ -73,16 +90,24 @@ class App:
         if request.content_type != "application/json":
             return "wrong_type", problem(415, "allowed: Content-Type application/json")
         try:
-            webhook = parse_webhook(await request.read())
+            body = await self._in_hand.read(request)
+            with self._in_hand.whole(body):
+                return await self._take(body)
+        except BusyError:
+            return "busy", problem(503, "too much at once; send it again")
         except (web.HTTPRequestEntityTooLarge, BodyError, *UNREADABLE) as error:
             return self._refused(error)
-        try:
-            taken = await self._database.run(
-                lambda c: accept(c, self._intake, webhook, self._clock.now())
-            )
         except StoreError as error:
-            log.error("the store cannot take a webhook", problem=str(error))
+            if self._seldom.due("store") is not None:
+                log.error("the store cannot take a webhook", problem=str(error))
             return "unavailable", problem(503, "the store cannot take it now")
+
+    async def _take(self, body: bytes) -> tuple[str, web.Response]:
+        """Raises BodyError or StoreError."""
+        webhook = parse_webhook(body)
+        taken = await self._database.run(
+            lambda c: accept(c, self._intake, webhook, self._clock.now())
+        )
         self._note(taken)
         self._arrived(webhook)
         return "accepted", web.json_response({"status": "committed", "alerts": len(taken)})
@@ -123,13 +148,34 @@ class App:
 
     async def readyz(self, _request: web.Request) -> web.Response:
         """The store takes a write, and the worker and the outbox run."""
-        words = self._unready()
-        if not words:
-            try:
-                await self._database.run(lambda c: messages.prove_writable(c, self._clock.now()))
-            except StoreError as error:
-                words = str(error)
+        words = self._unready() or await self._unwritable()
         return web.Response(text=f"{words or 'ready'}\n", status=503 if words else 200)
+
+    async def _unwritable(self) -> str:
+        """One write for all who ask meanwhile: to ask often costs the disk nothing."""
+        if self._proof is None or self._proof.done():
+            self._proof = asyncio.create_task(self._prove(), name="readiness")
+        return await asyncio.shield(self._proof)
+
+    async def _prove(self) -> str:
+        try:
+            await self._database.run(lambda c: messages.prove_writable(c, self._clock.now()))
+        except StoreError as error:
+            return str(error)
+        return ""
+
+    @web.middleware
+    async def _not_too_many(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """People's pages cost more than what programs ask for: a crowd of them waits outside."""
+        if request.path in _PROGRAMS:
+            return await handler(request)
+        if self._pages >= MOST_PAGES:
+            return web.Response(status=503, text="too many look at once; reload in a moment\n")
+        self._pages += 1
+        try:
+            return await handler(request)
+        finally:
+            self._pages -= 1
 
 
 def _allowed(request: web.Request, token: SecretStr | None) -> bool:

@@ -20,7 +20,15 @@ from receiver.store.database import StoreError, connect
 if TYPE_CHECKING:
     from receiver.clock import Clock
 
-WEBHOOK_OUTCOMES = ("accepted", "unauthorized", "too_large", "wrong_type", "invalid", "unavailable")
+WEBHOOK_OUTCOMES = (
+    "accepted",
+    "unauthorized",
+    "too_large",
+    "wrong_type",
+    "invalid",
+    "unavailable",
+    "busy",
+)
 ACTIONS = ("restart", "rollback", "cleanup", "emergency_stop", "person", "investigate")
 APPROVAL_OUTCOMES = ("shown", "granted", "denied", "refused")
 HEARTBEAT_OUTCOMES = ("sent", "failed", "withheld")
@@ -100,12 +108,13 @@ class Metrics:
             self.refusals.labels(gate)
 
     def refused_by_store(self) -> float:
-        """How many webhooks the store could not take so far."""
+        """How many webhooks could not be taken so far: by the store, or because of their number."""
         return sum(
             sample.value
             for family in self.webhooks.collect()
             for sample in family.samples
-            if sample.name.endswith("_total") and sample.labels["outcome"] == "unavailable"
+            if sample.name.endswith("_total")
+            and sample.labels["outcome"] in ("unavailable", "busy")
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from exporter.app import Exporter
 from receiver.clock import SystemClock
@@ -20,6 +20,8 @@ from receiver.rollback.way_back import LEDGER
 from receiver.service import Receiver
 from receiver.store.database import StoreError
 from sermon_monitor import allocator
+from sermon_monitor.connections import Connections, Limits
+from sermon_monitor.listener import Listener, allow_files
 from sermon_monitor.settings import Settings
 from target import roles, versions
 from target.discovery import Discovery
@@ -30,6 +32,7 @@ from target.version_keeper import LedgerFile, LedgerKeeper
 log = structlog.get_logger("serve")
 Only = Literal["exporter", "receiver"] | None
 Role = Literal["app", "minio"]
+LIMITS = {"exporter": Limits(most=128), "receiver": Limits(lasting=frozenset({"/live"}))}
 LEDGER_STEP = timedelta(seconds=15)
 """How often the ledger looks at what runs; GOOD_AFTER is counted in these steps."""
 
@@ -58,9 +61,22 @@ class Process:
             if only != "exporter"
             else None
         )
+        self._listeners: list[Listener] = []
         self._runners: list[web.AppRunner] = []
         self._background: list[asyncio.Task[None]] = []
         self._phases: list[tuple[str, Callable[[], Awaitable[Any]]]] = []
+        self._present = Gauge(
+            "sermon_monitor_connections",
+            "Connections to a listener.",
+            ["listener"],
+            registry=self._registry,
+        )
+        self._cut = Counter(
+            "sermon_monitor_connections_cut",
+            "Connections to a listener that were ended: too slow, or in the way of others.",
+            ["listener", "reason"],
+            registry=self._registry,
+        )
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises StartError, or what ended a room before its time."""
@@ -82,30 +98,42 @@ class Process:
         if self._receiver:
             self._phases.append(("finish what is in hand and commit", self._receiver.stop))
             application = await self._receiver.start()
-            await self._listen(application, self.settings.receiver_listen, "RECEIVER_LISTEN")
+            await self._listen("receiver", application, self.settings.receiver_listen)
             self._begin("ledger", self._keep_ledger(self._receiver))
             self._begin("receiver", self._receiver.wait_failure())
         if self._exporter:
             self._phases.append(("stop the exporter", self._exporter.stop))
             await self._exporter.start()
-            await self._listen(
-                self._exporter.application(), self.settings.exporter_listen, "EXPORTER_LISTEN"
-            )
+            application = self._exporter.application()
+            await self._listen("exporter", application, self.settings.exporter_listen)
 
     def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self._background.append(asyncio.create_task(work, name=name))
 
-    async def _listen(self, application: web.Application, address: str, setting: str) -> None:
+    async def _listen(self, name: str, application: web.Application, address: str) -> None:
+        room = self._room(name)
+        application.middlewares.insert(0, room.middleware)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=5.0)
         await runner.setup()
         self._runners.append(runner)
-        host, port = split_address(address)
+        if runner.server is None:
+            raise StartError(f"the {name} has no server after its set-up")
+        listener = Listener(runner.server, room)
+        self._listeners.append(listener)
+        setting = f"{name.upper()}_LISTEN"
         try:
-            await web.TCPSite(runner, host, port).start()
+            await listener.start(*split_address(address))
         except (OSError, UnicodeError) as error:
             why = getattr(error, "strerror", None) or error
             raise StartError(f"{setting}={address}: cannot listen there: {why}") from error
         log.info("listening", setting=setting, address=address)
+
+    def _room(self, name: str) -> Connections:
+        room = Connections(LIMITS[name], lambda reason: self._cut.labels(name, reason).inc())
+        self._present.labels(name).set_function(lambda: len(room))
+        for reason in ("slow", "crowded"):
+            self._cut.labels(name, reason)
+        return room
 
     async def _wait(self, stop: asyncio.Event) -> None:
         """Until we are asked to stop, or a task that must not end has ended."""
@@ -168,6 +196,8 @@ class Process:
     async def _stop(self) -> None:
         """Stop accepting first, then everything in the reverse order of its start."""
         log.info("shutting down", phase="stop accepting")
+        for listener in self._listeners:
+            listener.stop()
         for runner in self._runners:
             await runner.cleanup()
         for name, phase in reversed(self._phases):
@@ -189,4 +219,5 @@ def _settle() -> None:
 def serve(settings: Settings, only: Only) -> None:
     """Run the process until it is told to stop."""
     allocator.keep_little()
+    allow_files()
     asyncio.run(Process(settings, only).run())
