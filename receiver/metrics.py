@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter
@@ -15,7 +14,7 @@ from prometheus_client.registry import Collector
 from receiver.deciding.gates import GATE_NAMES
 from receiver.records import SEVERITIES
 from receiver.store import figures as store_figures
-from receiver.store.database import StoreError, connect
+from receiver.store.database import Database, StoreError, connect
 
 if TYPE_CHECKING:
     from receiver.clock import Clock
@@ -121,13 +120,16 @@ class Metrics:
 class StoreGauges(Collector):
     """Reads the file itself at each scrape, beside the writer, so that it cannot be stale."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self._path = path
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
         self._clock = clock
         self._kept: sqlite3.Connection | None = None
 
     def collect(self) -> Iterable[Metric]:
         """Nothing where the store cannot be read: no sample is truer than an old one; /readyz says why."""
+        if self._database.trouble is not None:
+            self.close()
+            return []
         try:
             figures = self._read()
         except (StoreError, sqlite3.Error):
@@ -143,7 +145,7 @@ class StoreGauges(Collector):
     def _read(self) -> store_figures.Figures:
         """Over one kept connection: to open one costs more than to ask it."""
         if self._kept is None:
-            self._kept = connect(self._path, read_only=True)
+            self._kept = connect(self._database.path, read_only=True)
         self._kept.execute("BEGIN")
         try:
             return store_figures.figures(self._kept)

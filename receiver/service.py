@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 import time
 from collections.abc import Callable, Mapping
 from importlib import resources
@@ -48,10 +46,11 @@ from receiver.rollback.route import Router
 from receiver.settings import ReceiverSettings
 from receiver.signing import open_signer
 from receiver.store import incidents
-from receiver.store.database import Database, StoreError
+from receiver.store.database import Database
 from receiver.telling.heartbeat import Heartbeat
 from receiver.telling.outbox import Outbox
 from receiver.timers import Timers
+from receiver.upkeep import Upkeep
 from receiver.verify import Confirmer
 from receiver.worker import Worker
 from target.engine import Engine
@@ -118,22 +117,21 @@ class Receiver:
         self._registry = registry
         self._clock = SteadyClock(clock, monotonic)
         self._database = Database(settings.database_path)
+        self._upkeep = Upkeep(self._database, settings.retention, self._clock)
         self._sessions: list[aiohttp.ClientSession] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._sentries: list[asyncio.Task[None]] = []
-        self._lock: int | None = None
         self._ready: RollbackReady | None = None
 
     async def start(self) -> web.Application:
         """Open the store, begin to work, and return what is to be listened with."""
-        self._lock = _only_one(self.settings.database_path)
         self._database.open()
         calls = open_session()
         self._sessions = [calls]
         http = Http(calls)
         notifiers = {n.name: n for n in configured(http, self.settings)}
         metrics = Metrics(self._registry, notifiers)
-        self._gauges = StoreGauges(self.settings.database_path, self._clock)
+        self._gauges = StoreGauges(self._database, self._clock)
         self._registry.register(self._gauges)
         self._confirmer = Confirmer(self.settings, self._engine, http)
         github = build_github(self.settings, http)
@@ -241,6 +239,7 @@ class Receiver:
         )
         reconciler.hidden_by = lambda: mirror.ours
         self._sentries += [
+            asyncio.create_task(self._upkeep.run(), name="upkeep of the store"),
             asyncio.create_task(mirror.run(), name="mirror of maintenance windows"),
             asyncio.create_task(watchdog.run(), name="watchdog"),
             asyncio.create_task(heartbeat.run(), name="heartbeat"),
@@ -265,7 +264,7 @@ class Receiver:
         for task in (*self._tasks, *self._sentries):
             if task.done():
                 return f"the {task.get_name()} has ended"
-        return "" if self._tasks else "not started"
+        return self._upkeep.problem if self._tasks else "not started"
 
     async def wait_failure(self) -> None:
         """Return only by raising what ended one of our tasks before its time."""
@@ -315,20 +314,3 @@ class Receiver:
         for session in self._sessions:
             await session.close()
         self._database.close()
-        if self._lock is not None:
-            os.close(self._lock)
-
-
-def _only_one(path: Path) -> int:
-    """Hold a lock on the store for our lifetime. Raises StoreError when another process has it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise StoreError(f"{path} is in use by another receiver") from error
-    return lock

@@ -83,6 +83,12 @@ def _image_age(value: timedelta) -> timedelta:
     return value
 
 
+def _retention(value: timedelta) -> timedelta:
+    if value < timedelta(days=7):
+        raise ValueError("allowed: 7d and longer")
+    return value
+
+
 def _approval(value: timedelta) -> timedelta:
     if not timedelta(minutes=1) <= value <= timedelta(days=7):
         raise ValueError("allowed: 1m to 7d")
@@ -137,6 +143,7 @@ class ReceiverSettings(DeploymentSettings, HostSettings, Thresholds):
 
     receiver_listen: Address = "127.0.0.1:5001"
     database_url: Annotated[str, AfterValidator(_database)] | None = None
+    retention: Annotated[Duration, AfterValidator(_retention)] = parse_duration("365d")
     policy_file: Path | None = None
     webhook_token: Token | None = None
     board_token: Token | None = None

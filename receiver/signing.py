@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from receiver.store.database import StoreError
+import structlog
+
+from receiver.store.trouble import StoreError, TroubleError, of_system
 from target.files import replace_bytes
 
+log = structlog.get_logger("receiver")
 KEY_BYTES = 32
 _MAC_BYTES = 24
 _STAMP = re.compile(r"(\d{1,12})\.([A-Za-z0-9_-]{32})")
@@ -51,12 +54,19 @@ class Signer:
 
 
 def open_signer(state_dir: Path) -> Signer:
-    """With the key of STATE_DIR, made at the first time. Raises StoreError."""
+    """With the key of STATE_DIR, made at the first time. Raises StoreError.
+
+    Where the disk takes nothing now, with one that nobody keeps: links are good until the next start.
+    """
     path = state_dir / "approval.key"
     try:
         key = _read(path) or _make(path)
     except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from error
+        failure = of_system(path, error)
+        if not isinstance(failure, TroubleError):
+            raise failure from error
+        log.warning("links on cards will end with this process", problem=str(failure))
+        key = secrets.token_bytes(KEY_BYTES)
     if len(key) != KEY_BYTES:
         raise StoreError(f"{path}: not a key of ours; remove it: links on old cards stop working")
     return Signer(key)
@@ -69,7 +79,10 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         return b""
     with os.fdopen(handle, "rb") as file:
-        os.fchmod(handle, 0o600)
+        if (
+            os.fstat(handle).st_mode & 0o077
+        ):  # on a read-only disk even a change to what it is fails
+            os.fchmod(handle, 0o600)
         return file.read(KEY_BYTES + 1) or b"\0"
 
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "secrets": "sermon_monitor.secrets_cli:secrets_group",
     "serve": "sermon_monitor.serve_cli:serve_command",
     "status": "sermon_monitor.status:status_command",
+    "store": "sermon_monitor.store_cli:store_group",
 }
 
 

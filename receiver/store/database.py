@@ -3,6 +3,10 @@
 A change is a function that gets a connection inside a transaction. One thread runs them in order
 and commits as many as are waiting at once (group commit), with synchronous=FULL: when the caller's
 await returns, the change is on the disk. The event loop never waits for the disk itself.
+
+While the store cannot be used (a full or read-only disk, a damaged file) every change fails in words, and
+each goes on trying: once it is mended, everything goes on without a restart. A damaged file is let go of,
+so that ``sermon-monitor store repair`` can have it.
 """
 
 from __future__ import annotations
@@ -12,11 +16,20 @@ import contextlib
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
+
+import structlog
+
+from receiver.store import trouble
+from receiver.store.owner import Owner
+from receiver.store.trouble import StoreError, TroubleError
+
+__all__ = ["MIGRATIONS", "Change", "Database", "StoreError", "connect", "migrate", "reading"]
 
 Result = TypeVar("Result")
 Change = Callable[[sqlite3.Connection], Any]
@@ -37,16 +50,18 @@ MIGRATIONS = (
 )
 """Files of this package, in order; the number applied is the file's PRAGMA user_version."""
 MOST_IN_ONE_COMMIT = 256
+REOPEN_SECONDS = 1.0
+_WAL_BYTES = 16 * 1024 * 1024
+"""What is left of the write-ahead log's file after a checkpoint."""
 _STOP = None
-
-
-class StoreError(Exception):
-    """The store cannot be opened, read or written now, in words."""
+log = structlog.get_logger("store")
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Open the file with the settings every connection needs. Raises StoreError."""
     connection = None
+    if path.is_dir():
+        raise StoreError(f"{path}: is a directory")
     try:
         if not read_only:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,30 +78,32 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         if not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-    except (sqlite3.Error, OSError) as error:
+            connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+    except sqlite3.Error as error:
         if connection is not None:
             connection.close()
-        raise StoreError(f"{path}: {error}") from error
+        raise trouble.of_sqlite(path, error) from error
+    except OSError as error:
+        raise trouble.of_system(path, error) from error
     return connection
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a file up to date. Raises StoreError for a file that a newer release wrote."""
+def migrate(connection: sqlite3.Connection, until: int = len(MIGRATIONS)) -> None:
+    """Bring a file up to date, or to schema ``until``. Raises StoreError for a file that a newer release wrote."""
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(MIGRATIONS):
             raise StoreError(
                 f"the store has schema {version}, this release knows {len(MIGRATIONS)}: run the newer release, or restore a backup made before the upgrade"
             )
-        for number, name in enumerate(MIGRATIONS[version:], version + 1):
+        for number, name in enumerate(MIGRATIONS[version:until], version + 1):
             script = resources.files("receiver.store").joinpath(name).read_text(encoding="utf-8")
             connection.executescript(
                 f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;"
             )
     except sqlite3.Error as error:
-        raise StoreError(
-            f"the store cannot be brought to this release's schema: {error}"
-        ) from error
+        words = Path("the store cannot be brought to this release's schema")
+        raise trouble.of_sqlite(words, error) from error
 
 
 class Database:
@@ -99,17 +116,76 @@ class Database:
         ] = queue.Queue()
         self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
+        self._owner = Owner(path)
+        self._tried_at = 0.0
+        self._condemned: tuple[int, ...] = ()
+        self.trouble: StoreError | None = None
+        """Why it cannot be used now; None while it can. Looked at from everywhere, set by the writer."""
 
     def open(self) -> None:
-        """Open and migrate. Raises StoreError."""
-        self._connection = connect(self.path)
+        """Open and migrate. Raises StoreError where waiting would mend nothing; else it is tried again later."""
         try:
-            migrate(self._connection)
-        except StoreError:
-            self.close()
-            raise
+            self._connect()
+        except TroubleError as error:
+            self._fails(error)
         self._thread = threading.Thread(target=self._write, name="store", daemon=True)
         self._thread.start()
+
+    def _connect(self) -> sqlite3.Connection:
+        """In the writer's thread, or before there is one."""
+        self._tried_at = time.monotonic()
+        if self.trouble and self._condemned and _state(self.path) == self._condemned:
+            raise self.trouble  # a file that is damaged is not written again until somebody has mended it
+        self._owner.take()
+        connection = None
+        try:
+            connection = connect(self.path)
+            migrate(connection)
+        except StoreError as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, TroubleError) and error.damaged:
+                self._condemn()
+            elif not isinstance(error, TroubleError):
+                self._owner.leave()
+            raise
+        self._connection = connection
+        if self.trouble:
+            log.info("the store can be used again")
+        self.trouble = None
+        return connection
+
+    def _fails(self, error: StoreError) -> None:
+        if str(error) != str(self.trouble):
+            log.error("the store cannot be used", problem=str(error))
+        self.trouble = error
+
+    def _usable(self) -> sqlite3.Connection:
+        """Raises StoreError: the last one, where it has just been tried."""
+        if self._connection is not None:
+            return self._connection
+        if self.trouble and time.monotonic() - self._tried_at < REOPEN_SECONDS:
+            raise self.trouble
+        try:
+            return self._connect()
+        except StoreError as error:
+            self._fails(error)
+            raise
+
+    def _let_go(self, error: sqlite3.Error, failure: TroubleError) -> None:
+        """What the connection knows of the file may be of before it was mended."""
+        if self._connection is not None and trouble.wants_a_new_connection(error):
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+            self._fails(failure)
+            if failure.damaged:
+                self._condemn()
+
+    def _condemn(self) -> None:
+        """Leave the file to whoever mends it."""
+        self._condemned = _state(self.path)
+        self._owner.leave()
 
     def close(self) -> None:
         """Commit what is queued, then close."""
@@ -120,6 +196,7 @@ class Database:
         if self._connection:
             self._connection.close()
             self._connection = None
+        self._owner.leave()
 
     @property
     def waiting(self) -> int:
@@ -150,10 +227,19 @@ class Database:
     def _commit(
         self, batch: list[tuple[Change, asyncio.Future[Any], asyncio.AbstractEventLoop]]
     ) -> None:
-        connection = self._connection
-        if connection is None:  # close() joins this thread before it closes the connection
-            raise StoreError("the store is closed")
         results: list[tuple[Any, BaseException | None]] = []
+        try:
+            results = self._together(batch)
+        except StoreError as failure:
+            results = [(None, failure)] * len(batch)
+        for (_, future, loop), (result, problem) in zip(batch, results, strict=True):
+            with contextlib.suppress(RuntimeError):  # the loop may have ended while we wrote
+                loop.call_soon_threadsafe(_settle, future, result, problem)
+
+    def _together(
+        self, batch: list[tuple[Change, asyncio.Future[Any], asyncio.AbstractEventLoop]]
+    ) -> list[tuple[Any, BaseException | None]]:
+        connection = self._usable()
         try:
             connection.execute("BEGIN IMMEDIATE")
             results = [_within_savepoint(connection, change) for change, _, _ in batch]
@@ -161,11 +247,22 @@ class Database:
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
-            failure = StoreError(f"{self.path}: {error}")
-            results = [(None, failure)] * len(batch)
-        for (_, future, loop), (result, problem) in zip(batch, results, strict=True):
-            with contextlib.suppress(RuntimeError):  # the loop may have ended while we wrote
-                loop.call_soon_threadsafe(_settle, future, result, problem)
+            failure = trouble.of_sqlite(self.path, error)
+            self._let_go(error, failure)
+            raise failure from error
+        if self.trouble:
+            self.trouble = None
+            log.info("the store can be used again")
+        return results
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """Another one once the file is another, or has been written."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return ()
+    return seen.st_ino, seen.st_mtime_ns, seen.st_size
 
 
 def _within_savepoint(
@@ -201,6 +298,6 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("BEGIN")
         yield connection
     except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}") from error
+        raise trouble.of_sqlite(path, error) from error
     finally:
         connection.close()

@@ -72,8 +72,35 @@ def test_a_full_disk_under_the_state(tmp_path: Path) -> None:
             assert samples["sermon_monitor_webhooks_total", "unavailable"] >= 1
             (disk / "filler").unlink()
             wait_for(lambda: product.post(body(9, 1))[0] == 200, "webhooks are taken again")
+            product.stop()
+            subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+            start_on_trouble(product)
+            subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+            wait_for(lambda: product.post(body(9, 1))[0] == 200, "it can be written again")
+            product.stop()
+            fill(disk)
+            start_on_trouble(product)
+            (disk / "filler").unlink()
+            wait_for(lambda: product.post(body(9, 1))[0] == 200, "there is room again")
         finally:
             product.stop()
+
+
+def start_on_trouble(product: Product) -> None:
+    """It starts all the same, says why it cannot work, and is scraped."""
+    product.process = spawn([COMMAND, "serve"], product.log_file, env=product.environment)
+    wait_for(
+        lambda: fetch(f"{product.url}/healthz")[0] == 200, "the receiver", process=product.process
+    )
+    refused_and_scraped(product)
+    status, words = fetch(f"{product.url}/readyz")
+    assert status == 503
+    assert b"goes on by itself" in words, words
+
+
+def refused_and_scraped(product: Product) -> None:
+    assert product.post(body(8, 1))[0] == 503
+    wait_for(lambda: "node_load1 " in product.metrics(), "metrics", process=product.process)
 
 
 _DEAD_MOUNT = """

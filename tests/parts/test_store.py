@@ -164,11 +164,15 @@ async def test_a_damaged_file_is_the_stores_trouble(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"no database at all, " * 400, b"\x00" * 8192])
-def test_what_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
+async def test_what_is_no_database_takes_nothing_and_stays(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "s.sqlite3"
     path.write_bytes(content)
-    with pytest.raises(StoreError):
-        Database(path).open()
+    database = Database(path)
+    database.open()
+    with pytest.raises(StoreError, match="store repair"):
+        await database.run(count)
+    database.close()
+    assert path.read_bytes() == content
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
