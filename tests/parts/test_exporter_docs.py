@@ -58,7 +58,7 @@ async def test_every_metric_has_its_row(tmp_path: Path) -> None:
 def test_no_row_without_a_metric() -> None:
     sources = "".join(
         path.read_text()
-        for room in ("exporter", "receiver")
+        for room in ("exporter", "receiver", "sermon_monitor")
         for path in (DOCS.parents[1] / room).rglob("*.py")
     )
     for name in documented():
