@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import tempfile
 from collections.abc import Callable
@@ -45,6 +46,19 @@ def sync(folder: Path) -> None:
         os.close(handle)
 
 
+def sync_filesystem(handle: int) -> None:
+    """All that was written to the filesystem of this open file, names too, for good.
+
+    Raises OSError, from Linux 5.8 on also where something that was written since ``handle`` was opened
+    could not be brought to the disk; os.sync() says nothing of that, and waits for other disks too.
+    Source: syncfs(2).
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.syncfs(handle) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
 def keep_copy(path: Path, folder: Path) -> Path:
     """A copy of ``path`` in ``folder`` (made if need be) with the time in its name, 0600. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -53,7 +67,9 @@ def keep_copy(path: Path, folder: Path) -> Path:
     handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(path.read_bytes())
+        file.flush()
         os.fsync(file.fileno())
+    sync(folder)
     return copy
 
 

@@ -19,6 +19,8 @@ from recovery.backup.sealing import FRAME, MAGIC, TAG, DamagedError, Key, opened
 
 DATA = ".data"
 TEMPORARY = "tmp-"
+WRITE_BEHIND = 8 << 20
+"""Bytes after which the disk is told to begin, so that it works while MinIO is read and not only at the end."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,7 @@ class Blobs:
         handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=self.folder)  # 0600
         try:
             with os.fdopen(handle, "wb", buffering=0) as file:
-                for piece in sealed(self.key, counted()):
-                    _write(file.fileno(), piece)
+                _write_all(file.fileno(), sealed(self.key, counted()))
                 name = self.name(digest.hexdigest())
                 path = self.path(name)
                 if path.exists():  # what another backup has is replaced only by what is on the disk
@@ -106,6 +107,17 @@ class Blobs:
         """What a crash left half written. Only for whoever holds the lock of the backups."""
         for path in self.folder.glob(f"{TEMPORARY}*"):
             path.unlink(missing_ok=True)
+
+
+def _write_all(handle: int, pieces: Iterable[bytes]) -> None:
+    """What is on the disk already leaves the page cache: the machine's memory is for the application."""
+    count = begun = 0
+    for piece in pieces:
+        _write(handle, piece)
+        count += len(piece)
+        if count - begun >= WRITE_BEHIND:
+            os.posix_fadvise(handle, 0, count, os.POSIX_FADV_DONTNEED)
+            begun = count
 
 
 def _write(handle: int, piece: bytes) -> None:

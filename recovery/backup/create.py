@@ -31,7 +31,7 @@ from recovery.backup.shelf import LOCK, blobs, entries, key_to_write, newest, sh
 from recovery.backup.verify import problems
 from recovery.checks.storage import size
 from recovery.steps import Hands, StepError
-from target.files import sync
+from target.files import sync, sync_filesystem
 from target.lock import LockHeldError, exclusive
 
 FOLDER_MODE = 0o755
@@ -58,7 +58,7 @@ class CreateBackup:
         began = time.monotonic()
         parent = self.folder.parent
         make_directory(parent)
-        with alone(parent) if self.access else nullcontext():
+        with alone(parent) if self.access else nullcontext(), _directory(parent) as disk:
             key = key_to_write(parent, self.passphrase)
             data, found = self._data(self.access, key, hands) if self.access else (None, None)
             manifest = Manifest(
@@ -71,7 +71,7 @@ class CreateBackup:
                 key=key.wrapped if key else None,
                 data=data,
             )
-            made = self._finish(manifest, found, key, began)
+            made = self._finish(manifest, found, key, began, disk)
             if self.access:
                 Journal(parent, key).clear()
         return _words(made)
@@ -89,8 +89,9 @@ class CreateBackup:
         return _data(buckets, found), found
 
     def _finish(
-        self, manifest: Manifest, found: Fetched | None, key: Key | None, began: float
+        self, manifest: Manifest, found: Fetched | None, key: Key | None, began: float, disk: int
     ) -> Manifest:
+        """Everything is on the disk before the manifest is, and that before the name. Raises OSError."""
         parent = self.folder.parent
         unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=parent))  # 0700
         try:
@@ -98,7 +99,7 @@ class CreateBackup:
             kept += self._ours(unfinished, key)
             if found is not None:
                 kept.append(written(unfinished, INDEX, index.lines(found.entries), key))
-                os.sync()  # the contents: once for all of them
+                sync_filesystem(disk)  # the contents: once for all of them
             seconds = round(time.monotonic() - began, 3)
             manifest = manifest.model_copy(update={"files": tuple(kept), "seconds": seconds})
             written(unfinished, MANIFEST, (as_sealed(manifest, key).encode(),), None)
@@ -133,6 +134,17 @@ def make_directory(directory: Path) -> None:
     if not directory.is_dir():
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         directory.chmod(FOLDER_MODE)
+        sync(directory.parent)
+
+
+@contextmanager
+def _directory(path: Path) -> Iterator[int]:
+    """Open from before the first byte is written, so that its disk's errors are told at the end. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 @contextmanager

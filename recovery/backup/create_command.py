@@ -32,6 +32,8 @@ name_argument = click.argument(
     callback=inputs.matching("letters, digits and ._-, at most 128", inputs.NAME.fullmatch),
 )
 
+_BEGINS: Mapping[Kind, str] = {"by_hand": "backup", "daily": "daily", "before": "before"}
+
 
 @dataclass(frozen=True)
 class How:
@@ -40,6 +42,7 @@ class How:
     kind: Kind = "by_hand"
     passphrase: SecretStr | None = None
     store: Path | None = None
+    store_bytes: int = 0
     access: Credentials | None = None
     full: bool = False
     problem: str = ""
@@ -58,8 +61,15 @@ class How:
     is_flag=True,
     help="With --with-data: read every object anew, not only what has changed.",
 )
+@click.option(
+    "--before-change",
+    is_flag=True,
+    help="Of a change to come: it goes by itself after BACKUP_KEEP_DAILY days.",
+)
 @changes
-def backup_create(flags: Flags, name: str | None, data: bool, full: bool) -> None:
+def backup_create(
+    flags: Flags, name: str | None, data: bool, full: bool, before_change: bool
+) -> None:
     """Save the configuration, image digests, the ledger of versions and the monitor's own store.
 
     Into BACKUP_DIR/NAME, readable by its owner only; encrypted where BACKUP_KEY is set. NAME is the time where
@@ -67,10 +77,11 @@ def backup_create(flags: Flags, name: str | None, data: bool, full: bool) -> Non
     """
     if full and not data:
         raise click.UsageError("--full needs --with-data")
-    chosen = name or f"backup-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    kind: Kind = "before" if before_change else "by_hand"
+    chosen = name or f"{_BEGINS[kind]}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
     def plan(session: Session) -> Plan:
-        return plan_for(session, gather(session), chosen, "by_hand", data=data, full=full)
+        return plan_for(session, gather(session), chosen, kind, data=data, full=full)
 
     change("backup-create", flags, plan)
 
@@ -87,11 +98,12 @@ def plan_for(
             access = credentials(settings, settings, environment(settings.compose_project_dir))
         except StepError as error:
             data_problem = str(error)
-    store = settings.database_path
+    store = settings.database_path if os.access(settings.database_path, os.R_OK) else None
     how = How(
         kind,
         settings.backup_key,
-        store if os.access(store, os.R_OK) else None,
+        store,
+        store.stat().st_size if store else 0,
         access,
         full,
         data_problem,
@@ -160,7 +172,7 @@ def _refusals(
             f"{folder.parent} is on a disk of another machine ({how.filesystem}), and what is saved there "
             "must be encrypted: set BACKUP_KEY or BACKUP_KEY_FILE"
         )
-    needed = sum(one.bytes for one in files)
+    needed = sum(one.bytes for one in files) + how.store_bytes
     if needed > available:
         words = f"{size(needed)} are needed and {size(available)} may be taken"
         yield f"the disk of {facts.settings.backup_dir} is too full: {words}"

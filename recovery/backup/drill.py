@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
+import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +38,8 @@ from recovery.run import EXPECTED, Flags, Session, change, words_of
 from recovery.steps import Hands, Plan, Step, StepError
 
 SAMPLE = 20
+OLD_SECONDS = 3600.0
+"""A younger scratch directory may be that of a drill at work; it needs it for seconds."""
 
 
 @click.command("backup-drill", epilog="Example: sermon-recovery backup-drill")
@@ -95,7 +101,8 @@ class Drill:
     def _tried(self, hands: Hands) -> str:
         Verify(self.backup, data=True).do(hands)
         # Not in BACKUP_DIR: that may be a disk of another machine, and here all is plain.
-        with tempfile.TemporaryDirectory(prefix="sermon-drill-") as scratch:  # 0700
+        remove_old(Path(tempfile.gettempdir()))
+        with tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch:  # 0700
             kept, place = self.backup.manifest.files, Path(scratch)
             Files(self.backup, tuple((one, place / one.name) for one in kept)).do(hands)
             words = [f"{len(kept)} files"] + [w for one in kept if (w := _looked_at(one, place))]
@@ -119,6 +126,15 @@ class Drill:
         finally:
             objects.remove_bucket(bucket)
         return f"{len(taken)} objects ({size(sum(e.bytes for e in taken))}) through MinIO"
+
+
+def remove_old(folder: Path) -> None:
+    """What a drill that was killed left: all of it is plain, and its owner's alone."""
+    for path in folder.glob(f"{SCRATCH}*"):
+        status = path.lstat()
+        mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+        if mine and time.time() - status.st_mtime > OLD_SECONDS:
+            shutil.rmtree(path)
 
 
 def chosen_objects(found: Sequence[Entry], sample: int) -> list[Entry]:

@@ -57,7 +57,8 @@ def backup_list(flags: Flags) -> None:
 def backup_verify(flags: Flags, name: str | None, all_of_them: bool) -> None:
     """Read a backup, the newest where none is named, and check every byte against its checksum.
 
-    Exit code 1: something is damaged or missing. Whether it can be restored is tried by backup-drill.
+    Exit code 1: something is damaged or missing, or a backup cannot be used at all. Whether it can be
+    restored is tried by backup-drill.
     """
     if name and all_of_them:
         raise click.UsageError("--all, or a NAME")
@@ -76,12 +77,18 @@ def _checked(session: Session, name: str | None, all_of_them: bool) -> Iterator[
         words = f"there is no backup {name or ''} in {directory}".replace("  ", " ")
         yield Finding("problem", "backup", words, "sermon-recovery backup-list")
         return
-    for one in chosen if all_of_them or name else chosen[:1]:
+    for one in chosen if all_of_them or name else _newest_and_unusable(chosen):
         yield from _one(session, one)
     last = newest(found)
     if not is_fresh(last, datetime.now(UTC), session.settings.backup_fresh):
         words = age_words(found, datetime.now(UTC))
         yield Finding("warning", "age", words, "sermon-recovery backup-create --with-data")
+
+
+def _newest_and_unusable(found: list[Found]) -> list[Found]:
+    """Of one that cannot be used nobody knows how new it is: it may be the newest."""
+    usable = [one for one in found if one.manifest]
+    return [*usable[:1], *(one for one in found if not one.manifest)]
 
 
 def _one(session: Session, one: Found) -> Iterator[Finding]:

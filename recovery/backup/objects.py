@@ -26,7 +26,9 @@ TRIES = 3
 """Of a request that got no answer."""
 PART = 8 << 20
 """Bytes of one part of a large upload; each is held in memory, THREADS times."""
-KEPT = ("cache-control", "content-disposition", "content-encoding", "content-language", "expires")
+EXPIRES = "expires"
+"""The client would make it metadata of the user's."""
+KEPT = ("cache-control", "content-disposition", "content-encoding", "content-language", EXPIRES)
 CONTENT_TYPE = "content-type"
 META = "x-amz-meta-"
 NAMES = (("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"), ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"))
@@ -39,6 +41,10 @@ _NO_SUCH = ("NoSuchTagSet", "NoSuchBucketPolicy", "NotImplemented", "MethodNotAl
 
 class GoneError(Exception):
     """The object was removed meanwhile."""
+
+
+class ObjectRefusedError(StepError):
+    """MinIO, or its client, does not take what was asked for; something else it may."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +108,15 @@ class Objects:
         import urllib3
         from minio import Minio
 
+        from recovery.backup.wire import Wire
+
         # Its warnings of each retry are nobody's business: what comes of it is said in words.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         self._url = access.url
         parts = urlsplit(access.url)
         if parts.path:
             raise StepError(f"MINIO_URL={access.url} has a path: S3 is asked at the root of a host")
-        pool = urllib3.PoolManager(
+        self._wire = Wire(
             maxsize=2 * THREADS,
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS),
             retries=urllib3.Retry(TRIES, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
@@ -119,7 +127,7 @@ class Objects:
             access.access_key,
             access.secret_key,
             secure=parts.scheme == "https",
-            http_client=pool,
+            http_client=self._wire,
         )
 
     def buckets(self) -> list[Bucket]:
@@ -178,8 +186,10 @@ class Objects:
 
         wanted = Tags.new_object_tags()
         wanted.update(tags)
-        headers: dict[str, Any] = {n: v for n, v in about.headers.items() if n != CONTENT_TYPE}
-        with self._asking(f"write {bucket}/{key}"):
+        others = (CONTENT_TYPE, EXPIRES)
+        headers: dict[str, Any] = {n: v for n, v in about.headers.items() if n not in others}
+        unsigned = {EXPIRES: about.headers[EXPIRES]} if EXPIRES in about.headers else {}
+        with self._asking(f"write {bucket}/{key}"), self._wire.adding(unsigned):
             self._minio.put_object(
                 bucket,
                 key,
@@ -242,11 +252,12 @@ class Objects:
                 return
             if code in _GONE:
                 raise GoneError(what) from error
-            raise StepError(f"MinIO at {self._url} refuses to {what}: {_refusal(error)}") from error
+            words = f"MinIO at {self._url} refuses to {what}: {_refusal(error)}"
+            raise ObjectRefusedError(words) from error
         except (
             ValueError
         ) as error:  # of the client: a name that S3 has not, or a header beyond ASCII
-            raise StepError(f"cannot {what}: {error}") from error
+            raise ObjectRefusedError(f"cannot {what}: {error}") from error
         except (HTTPError, MinioException) as error:
             raise StepError(
                 f"MinIO at {self._url} ended in the middle, or does not answer ({_short(error)}): cannot {what}"
@@ -263,7 +274,9 @@ def _short(error: BaseException) -> str:
 
 
 def _about(headers: Mapping[str, str]) -> About:
-    lower = {name.lower(): value for name, value in headers.items()}
+    from recovery.backup.wire import from_wire
+
+    lower = {name.lower(): from_wire(value) for name, value in headers.items()}
     kept = {
         name: value
         for name, value in lower.items()

@@ -24,6 +24,7 @@ from recovery.checks.storage import size
 from recovery.options import changes
 from recovery.run import Flags, Session, change
 from recovery.steps import Hands, Plan, Step, StepError
+from target.files import sync
 
 OLD_SECONDS = 3600.0
 """A younger one may still be written: only what reads MinIO holds the lock."""
@@ -97,6 +98,7 @@ class Remove:
             # Its name goes first, in one step: half a backup must not look whole.
             hidden = self.directory / f"{UNFINISHED}{name}"
             (self.directory / name).rename(hidden)
+            sync(self.directory)  # its contents go after this step, for good
             shutil.rmtree(hidden)
         return ""
 

@@ -16,14 +16,17 @@ from recovery.backup.fetch import Told, in_threads
 from recovery.backup.files import is_secret
 from recovery.backup.index import Entry
 from recovery.backup.manifest import Kept, Manifest
-from recovery.backup.objects import About, Credentials, GoneError, Objects
-from recovery.backup.reading import Chunks, content
+from recovery.backup.objects import About, Credentials, GoneError, ObjectRefusedError, Objects
+from recovery.backup.reading import Chunks, content, the_one_before
 from recovery.backup.sealing import Key
 from recovery.backup.shelf import blobs, entries, key_to_read
 from recovery.backup.verify import everything
 from recovery.checks.storage import size
 from recovery.steps import Hands, StepError
 from target.files import replace_bytes
+
+MOST_REFUSED = 10
+"""Then it is no single object's fault."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,10 @@ class Verify:
             manifest = manifest.model_copy(update={"data": None})
         found = everything(self.backup.folder, manifest, self.backup.key(), hands.progress)
         if found:
+            older = the_one_before(manifest, self.backup.folder.parent, data=self.data)
+            mend = f". The one before it: {older}" if older else ""
             raise StepError(
-                f"{manifest.name} is damaged, and nothing was changed: {'; '.join(found)}"
+                f"{manifest.name} is damaged, and nothing was changed: {'; '.join(found)}{mend}"
             )
         return ""
 
@@ -104,8 +109,24 @@ class PutObjects:
             objects.make_bucket(bucket)
         contents = blobs(self.backup.folder.parent, key)
         told = Told(hands.progress, "put back", data.objects, data.bytes)
-        wanted = list(entries(self.backup.folder, key))
-        written = sum(in_threads(lambda one: _object(objects, contents, one, told), wanted))
+        wanted, refused = list(entries(self.backup.folder, key)), list[str]()
+
+        def one(entry: Entry) -> int:
+            """One that is refused keeps nobody from having the others."""
+            try:
+                return _object(objects, contents, entry, told)
+            except ObjectRefusedError as error:
+                refused.append(str(error))
+                if len(refused) > MOST_REFUSED:
+                    raise
+                return 0
+
+        written = sum(in_threads(one, wanted))
+        if refused:
+            raise StepError(
+                f"{len(refused)} of {len(wanted)} objects could not be put back, the others are there: "
+                f"{'; '.join(refused)}"
+            )
         _all_there(objects, wanted)
         return (
             f"{len(wanted)} objects, {size(data.bytes)}: {written} written, the others were there"

@@ -14,14 +14,20 @@ from recovery.backup.shelf import key_to_read, newest, shelf
 from recovery.run import Session
 from recovery.steps import StepError
 
+BEFORE_RESTORE = "before-restore-"
+"""Begins the name of what a restore saves first."""
+
 
 def chosen(
     session: Session, name: str | None, *, data: bool = False
 ) -> tuple[Path, Manifest, Key | None]:
-    """The backup called ``name``, else the newest (with ``data``: that has the sermons, where one has). Raises StepError."""
+    """The backup called ``name``, else the newest (with ``data``: that has the sermons, where one has). Raises StepError.
+
+    Not what a restore saved before it began: whoever runs a restore again that was cut off means the same as before.
+    """
     directory = session.settings.backup_dir
     if name is None:
-        found = shelf(directory)
+        found = [one for one in shelf(directory) if not one.folder.name.startswith(BEFORE_RESTORE)]
         manifest = (newest(found, data=True) if data else None) or newest(found)
         if manifest is None:
             raise StepError(f"there is no backup in {directory}: sermon-recovery backup-create")
@@ -34,6 +40,26 @@ def chosen(
             )
     manifest = read_manifest(folder)
     return folder, manifest, key_to_read(folder, manifest, session.settings.backup_key)
+
+
+def the_one_before(backup: Manifest, directory: Path, *, data: bool) -> str:
+    """The name of the next older backup that looks usable; empty where there is none."""
+    older = (
+        one
+        for one in shelf(directory)
+        if one.manifest and one.manifest.created_at < backup.created_at
+    )
+    last = newest(older, data=data)
+    return last.name if last else ""
+
+
+def passed_over(directory: Path) -> list[str]:
+    """What cannot be used and may be newer than the one that is taken, in words."""
+    return [
+        f"{one.folder.name} is passed over, it cannot be used: {one.problem}"
+        for one in shelf(directory)
+        if one.manifest is None
+    ]
 
 
 def content(folder: Path, kept: Kept, key: Key | None) -> bytes:

@@ -16,7 +16,7 @@ from recovery.backup.first import before, without_backup
 from recovery.backup.manifest import Kept, Manifest
 from recovery.backup.objects import Credentials, credentials
 from recovery.backup.put_back import Files, Opened, PutObjects, Store, Verify
-from recovery.backup.reading import chosen, content
+from recovery.backup.reading import chosen, content, passed_over
 from recovery.checks.storage import size
 from recovery.deployments import Facts, gather
 from recovery.ledger import ledger_path
@@ -91,6 +91,7 @@ def _plan(session: Session, name: str | None, wanted: Wanted) -> Plan:
     if wanted.data:
         steps.append(_objects_step(backup, _access(session, backup)))
     notes += [*first.notes, *words, *_image_notes(backup)]
+    notes += [] if name else passed_over(session.settings.backup_dir)
     done = "restored; next: sermon-recovery restart-services"
     return Plan(title, tuple(steps), tuple(notes), done=done, lock=facts.lock)
 

@@ -116,13 +116,30 @@ def opened(key: Key | None, file: BinaryIO) -> Iterator[bytes]:
 
 def _frames(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
     """Pieces of FRAME bytes, and whether it is the last; an empty content is one empty frame."""
-    held = bytearray()
+    held = b""
+    for piece in _pieces(chunks):
+        if held:
+            yield held, False
+        held = piece
+    yield held, True
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """FRAME bytes each, and the rest. Chunks of just that length, as objects are read, are not copied."""
+    parts: list[bytes | memoryview] = []
+    count = 0
     for chunk in chunks:
-        held += chunk
-        while len(held) > FRAME:
-            yield bytes(held[:FRAME]), False
-            del held[:FRAME]
-    yield bytes(held), True
+        if not parts and len(chunk) == FRAME:
+            yield chunk
+            continue
+        left = memoryview(chunk)
+        while count + len(left) >= FRAME:
+            yield b"".join((*parts, left[: FRAME - count]))
+            parts, count, left = [], 0, left[FRAME - count :]
+        parts.append(left)
+        count += len(left)
+    if count:
+        yield b"".join(parts)
 
 
 def _nonce(number: int, last: bool) -> bytes:

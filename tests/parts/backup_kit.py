@@ -12,10 +12,12 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from click.testing import CliRunner
 from minio import Minio
@@ -31,8 +33,17 @@ ODD = (
     *("a b.wav", "ünï/ço dé ☦.wav", "per%20cent%.wav", "plus+and&amp=?#.wav", "quote'\".wav"),
     *("dir/inside", " lead and trail ", "x" * 200 + "/" + "y" * 200, "new\nline", "tab\t"),
     *("semi;colon:*|<>", "emoji😀", "..hidden..", "tilde~", "-rf", "manifest.json", "$(reboot)"),
+    *(".hidden", ".../dots", "e\u0301", "\u00e9", "zero\u200bwidth", "%2F", "&lt;", "\x7f", "\x01"),
+    *("folder/", "folder/in it", "both", "both/of them", "ü" * 127, "z" * 255),
+    "/".join(["y" * 250] * 4),
 )
-"""What the server at hand takes; it folds // and backslashes itself."""
+"""What the server at hand takes; it folds // and backslashes itself, and takes 255 bytes between two slashes."""
+BROWSERS = {
+    "Content-Type": "audio/wav",
+    "Content-Disposition": 'attachment; filename="Predigt für ☦.wav"',
+    "Content-Language": "de, el",
+    "Expires": "Wed, 01 Dec 2027 16:00:00 GMT",
+}
 
 
 @dataclass
@@ -104,16 +115,29 @@ class Place:
         assert done.exit_code == code, done.output
         return json.loads(done.stdout)
 
+    def names(self) -> list[str]:
+        """Of the backups, the newest first; each can be used."""
+        return [one["name"] for one in self.verb("backup-list")["backups"]]
+
     def whole(self) -> list[str]:
-        """The names of the backups, each verified."""
-        listed = self.verb("backup-list")["backups"]
-        for one in listed:
-            self.verb("backup-verify", one["name"])
-        return [one["name"] for one in listed]
+        """The same, each verified."""
+        names = self.names()
+        for name in names:
+            self.verb("backup-verify", name)
+        return names
 
 
 def put(client: Minio, bucket: str, key: str, content: bytes, **more: Any) -> None:
     client.put_object(bucket, key, io.BytesIO(content), len(content), **more)
+
+
+def put_raw(client: Minio, bucket: str, key: str, headers: Mapping[str, str]) -> None:
+    """As a browser does: what is in a header is UTF-8. MinIO's client would not send it so."""
+    url = urlsplit(client.presigned_put_object(bucket, key))
+    with closing(HTTPConnection(url.netloc, timeout=30)) as connection:
+        raw = {name: value.encode() for name, value in headers.items()}
+        connection.request("PUT", f"{url.path}?{url.query}", b"raw", headers=raw)
+        assert connection.getresponse().status == 200
 
 
 def fill(client: Minio, bucket: str, count: int, large: int = 0) -> None:
@@ -139,6 +163,7 @@ def fill(client: Minio, bucket: str, count: int, large: int = 0) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(one, range(count)))
+    put_raw(client, bucket, ODD[1], BROWSERS)  # over the one that is there
     if large:
         put(client, bucket, "large.wav", os.urandom(1 << 20) * (large >> 20), part_size=16 << 20)
 
@@ -157,8 +182,13 @@ def seen(client: Minio, bucket: str) -> dict[str, tuple[str, int, dict[str, str]
         finally:
             answer.close()
             answer.release_conn()
-        names = ("content-type", "cache-control", "content-encoding")
-        headers = {k: v for k, v in told.items() if k in names or k.startswith("x-amz-meta-")}
+        names = ("cache-control", "expires", *(n for n in told if n.startswith("content-")))
+        unsaid = ("content-length",)
+        headers = {
+            k: v
+            for k, v in told.items()
+            if (k in names or k.startswith("x-amz-meta-")) and k not in unsaid
+        }
         return digest.hexdigest(), count, headers, dict(client.get_object_tags(bucket, key) or {})
 
     keys = [str(one.object_name) for one in client.list_objects(bucket, recursive=True)]

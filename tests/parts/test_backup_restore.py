@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from recovery.backup import create
+from recovery.backup.objects import ObjectRefusedError, Objects
 from recovery.steps import StepError
 from tests.parts.backup_kit import ACCESS, COMPOSE, ENV, Place, clear, fill, line, put, seen
 from tests.real.processes import run
@@ -154,6 +155,28 @@ def test_a_server_that_dies_half_way(place: Place, storage: Storage) -> None:
     done = place.verb("backup-restore", "again", "--with-data", "--yes")
     assert "the others were there" in done["steps"][-1]["result"]
     assert seen(storage.client, BUCKET)["another.wav"][1] == 6 << 20
+
+
+def test_one_object_that_is_refused_keeps_nobody_from_the_others(
+    place: Place, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(storage.client, BUCKET, 5)
+    before = seen(storage.client, BUCKET)
+    place.verb("backup-create", "one", "--with-data")
+    clear(storage.client)
+    whole = Objects.put
+
+    def put_but(self: Objects, bucket: str, key: str, *rest: Any) -> None:
+        if key == "a b.wav":
+            raise ObjectRefusedError(f"MinIO refuses to write {bucket}/{key}")
+        whole(self, bucket, key, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "put", put_but)
+        words = place.verb("backup-restore", "one", "--with-data", "--yes", code=1)["words"]
+    assert "1 of 5 objects could not be put back" in words
+    assert f"{BUCKET}/a b.wav" in words
+    assert seen(storage.client, BUCKET) == {k: v for k, v in before.items() if k != "a b.wav"}
 
 
 def test_what_was_read_before_a_crash_is_not_read_again(

@@ -26,30 +26,15 @@ class Storage:
 
     def start(self) -> None:
         """Raises AssertionError where it does not come up."""
-        credentials = {"accessKey": USER, "secretKey": PASSWORD}
-        actions = ["Admin", "Read", "Write", "List", "Tagging"]
-        one = {"name": "tests", "credentials": [credentials], "actions": actions}
-        config = self._directory / "s3.json"
-        config.write_text(json.dumps({"identities": [one]}))
+        (self._directory / "s3.json").write_text(identities())
         (self._directory / "data").mkdir()
-        words: list[str | Path] = [Path(sys.executable).with_name("weed"), "server", "-s3"]
-        words += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
-        words += [f"-dir={self._directory / 'data'}", f"-s3.config={config}"]
-        words += [
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
-            "-volume.max=50",
-            "-master.volumeSizeLimitMB=1024",
-        ]
-        for name in _PORTS:
-            words += [f"{name}={self.port if name == '-s3.port' else free_port()}"]
-            words += [f"{name}.grpc={free_port()}"]
-        self.process = spawn(words, self._directory / "log")
+        self.process = spawn(command(self._directory, self.port), self._directory / "log")
         wait_for(self._ready, "the S3 server", within=60, process=self.process)
 
     def stop(self) -> None:
+        """At once: asked to end it takes its time, and nobody wants what it holds."""
         if self.process is not None:
-            self.process.stop()
+            self.process.kill()
 
     def _ready(self) -> bool:
         try:
@@ -59,3 +44,24 @@ class Storage:
         except Exception:  # noqa: BLE001 - whatever it is that does not answer yet
             return False
         return True
+
+
+def identities() -> str:
+    """What ``command`` reads as s3.json."""
+    credentials = {"accessKey": USER, "secretKey": PASSWORD}
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    one = {"name": "tests", "credentials": [credentials], "actions": actions}
+    return json.dumps({"identities": [one]})
+
+
+def command(directory: Path, port: int) -> list[str | Path]:
+    """The server's command line; s3.json and the directory data are in ``directory``."""
+    words: list[str | Path] = [Path(sys.executable).with_name("weed"), "server", "-s3"]
+    words += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+    words += [f"-dir={directory / 'data'}", f"-s3.config={directory / 's3.json'}"]
+    words += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+    words += ["-volume.max=50", "-master.volumeSizeLimitMB=1024"]
+    for name in _PORTS:
+        words += [f"{name}={port if name == '-s3.port' else free_port()}"]
+        words += [f"{name}.grpc={free_port()}"]
+    return words
