@@ -12,6 +12,7 @@ import aiohttp
 from multidict import CIMultiDict
 from pydantic import SecretStr
 
+from receiver.connecting import no_connection
 from receiver.telling.delivery import DeliveryError
 
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -198,7 +199,7 @@ def _failure(call: _Call, error: Exception) -> DeliveryError:
     # First, because a certificate that does not verify is a ValueError too, and no fault of the URL:
     # on a machine whose clock is wrong after its start it passes.
     if isinstance(error, aiohttp.ConnectionTimeoutError | aiohttp.ClientConnectorError):
-        kind = "no connection in time" if isinstance(error, TimeoutError) else why
+        kind = call.redact(no_connection(error))
         return DeliveryError(f"{call.method} failed before anything was sent: {kind}")
     if isinstance(error, ValueError | aiohttp.NonHttpUrlClientError):
         words = f"{call.method}: the address or a header cannot be used: {type(error).__name__}"
