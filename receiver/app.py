@@ -27,7 +27,7 @@ from receiver.store.database import Database, StoreError
 log = structlog.get_logger("receiver")
 MOST_PAGES = 32
 """Pages for people that are made at once."""
-_PROGRAMS = ("/alerts", "/healthz", "/readyz", "/live")
+_PROGRAMS = ("/alerts", "/webhooks/github", "/healthz", "/readyz", "/live")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="sermon-monitor"'}
 

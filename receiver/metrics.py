@@ -28,6 +28,7 @@ WEBHOOK_OUTCOMES = (
     "unavailable",
     "busy",
 )
+GITHUB_WEBHOOK_OUTCOMES = ("accepted", "ignored", "repeat", "unauthorized", "invalid", "unavailable", "busy")  # fmt: skip
 ACTIONS = ("restart", "rollback", "cleanup", "emergency_stop", "person", "investigate")
 APPROVAL_OUTCOMES = ("shown", "granted", "denied", "refused")
 HEARTBEAT_OUTCOMES = ("sent", "failed", "withheld")
@@ -86,6 +87,14 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        self.github_webhooks = Counter(
+            "sermon_monitor_github_webhooks",
+            "Webhook requests of GitHub, by what became of them.",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in GITHUB_WEBHOOK_OUTCOMES:
+            self.github_webhooks.labels(outcome)
         for outcome in APPROVAL_OUTCOMES:
             self.approval_pages.labels(outcome)
         for outcome in HEARTBEAT_OUTCOMES:

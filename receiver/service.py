@@ -32,6 +32,7 @@ from receiver.deciding.situation import Lookout
 from receiver.digest.keeper import DigestKeeper
 from receiver.github.client import GitHub
 from receiver.hearing.alertmanager import Webhook
+from receiver.hearing.github import GitHubHook
 from receiver.hearing.intake import Intake
 from receiver.hearing.reconcile import Reconciler
 from receiver.hearing.sight import Lookback
@@ -184,6 +185,8 @@ class Receiver:
         page = ApprovalPage(self._database, links, self.lookout, metrics, self._clock, self._wake)
         application = app.application()
         application.add_routes(page.routes())
+        hook = GitHubHook(self.settings, self._database, metrics, self._clock, self._wake)
+        application.add_routes(hook.routes())
         Board(
             signer,
             self._database,

@@ -39,6 +39,13 @@ def _token(value: SecretStr) -> SecretStr:
     return value
 
 
+def _webhook_secret(value: SecretStr) -> SecretStr:
+    """GitHub signs with it; a short one could be found by trying."""
+    if len(value.get_secret_value()) < 16:
+        raise ValueError("allowed: 16 characters and more")
+    return value
+
+
 def _moment(value: object) -> object:
     """A day (its beginning, UTC) or a time."""
     if not isinstance(value, str):
@@ -161,6 +168,7 @@ class ReceiverSettings(DeploymentSettings, HostSettings, Thresholds):
     github_token: Token | None = None
     github_repo: Annotated[str, AfterValidator(_repository)] | None = None
     github_api_url: HttpUrl = "https://api.github.com"
+    github_webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = None
     github_token_expires: Annotated[datetime | None, BeforeValidator(_moment)] = None
     deploy_workflows: Names = ("self-hosted-deploy.yml",)
     rollback_workflow: str = Field("rollback.yml", pattern=r"^[\w.-]+\.ya?ml$")

@@ -34,9 +34,9 @@ from target.rules import render_rules
 async def check(settings: Settings, *, send: bool, idle: Sequence[str] = ()) -> list[Finding]:
     """Look at everything; nothing is changed, and with ``send`` one test card goes out.
 
-    ``idle``: settings that are set and have no effect in this release.
+    ``idle``: settings that are set and have no effect.
     """
-    found = [Finding("note", name, "is set and has no effect in this release") for name in idle]
+    found = [Finding("note", name, "is set and has no effect") for name in idle]
     found += [
         *machine(settings),
         *_policy(settings),

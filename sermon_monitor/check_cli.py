@@ -24,6 +24,6 @@ def check_command(context: click.Context, send: bool, as_json: bool) -> None:
     """
     settings = settings_of(context)
     with shown.progress("looking at everything", quiet=as_json):
-        found = asyncio.run(checks.check(settings, send=send, idle=without_effect(context.obj)))
+        found = asyncio.run(checks.check(settings, send=send, idle=without_effect(settings)))
     shown.findings(found, as_json=as_json)
     sys.exit(1 if any(finding.level == "problem" for finding in found) else 0)

@@ -22,8 +22,8 @@ def serve_command(context: click.Context, only: serve.Only) -> None:
     Example: DRY_RUN=true sermon-monitor serve
     """
     settings = settings_of(context)
-    for name in without_effect(context.obj):
-        click.echo(f"sermon-monitor: {name} is set and has no effect in this release", err=True)
+    for name in without_effect(settings):
+        click.echo(f"sermon-monitor: {name} is set and has no effect", err=True)
     try:
         serve.serve(settings, only)
     except (serve.StartError, StoreError) as error:

@@ -13,7 +13,7 @@ from exporter.settings import ExporterSettings
 from receiver.settings import ReceiverSettings
 from target.backup_settings import BackupSettings
 from target.rules import Thresholds
-from target.settings import Room, SettingsError, parse_settings_file, read_settings, split_address
+from target.settings import Room, SettingsError, read_settings, split_address
 
 
 class ProcessSettings(Room):
@@ -42,15 +42,17 @@ def _place(address: str) -> tuple[str, int]:
 
 
 CONFIG = "SERMON_MONITOR_CONFIG"
-RESERVED = frozenset({"GITHUB_WEBHOOK_SECRET"})
-"""Names that this release takes and does nothing with; ``check`` and the start say so."""
+NEEDS = {
+    "GITHUB_WEBHOOK_SECRET": "GITHUB_TOKEN",
+    "GITHUB_TOKEN_EXPIRES": "GITHUB_TOKEN",
+}
+"""What does nothing without another setting; ``check`` and the start say so."""
 
 
-def without_effect(config: Path | None = None) -> list[str]:
-    """Which of RESERVED are set, by the environment or by the file that load() has read."""
-    chosen = config or (Path(os.environ[CONFIG]) if os.environ.get(CONFIG) else None)
-    in_file = parse_settings_file(chosen.read_text(encoding="utf-8")) if chosen else {}
-    return sorted(name for name in RESERVED if os.environ.get(name) or in_file.get(name))
+def without_effect(settings: Settings) -> list[str]:
+    """Each name of NEEDS that is set without what it needs, with that."""
+    given = {name for name in {*NEEDS, *NEEDS.values()} if getattr(settings, name.lower())}
+    return [f"{one} (without {other})" for one, other in NEEDS.items() if one in given and other not in given]  # fmt: skip
 
 
 def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -58,12 +60,12 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None) -
     environ = os.environ if environ is None else environ
     if config is None and environ.get(CONFIG):
         config = Path(environ[CONFIG])
-    return read_settings(Settings, environ, config, reserved=RESERVED)
+    return read_settings(Settings, environ, config)
 
 
 __all__ = [
     "CONFIG",
-    "RESERVED",
+    "NEEDS",
     "ProcessSettings",
     "Settings",
     "SettingsError",

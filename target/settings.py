@@ -10,7 +10,7 @@ import ipaddress
 import os
 import re
 import shlex
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
@@ -217,11 +217,10 @@ def read_settings(
     config: Path | None = None,
     *,
     strict: bool = True,
-    reserved: Container[str] = (),
 ) -> Model:
     """Read ``model`` from the environment and, beneath it, from the file ``config``.
 
-    ``strict`` refuses keys of the file that neither ``model`` knows nor ``reserved`` names; a tool
+    ``strict`` refuses keys of the file that ``model`` does not know; a tool
     that needs only a part of a shared file passes False. Raises SettingsError with one line a problem; no line holds a secret.
     """
     fields = {name.upper(): info for name, info in model.model_fields.items()}
@@ -229,8 +228,7 @@ def read_settings(
     problems = [
         f"{key}: not a setting (in {config}); docs/settings.md lists them"
         for key in in_file
-        if strict
-        and not any(name in fields or name in reserved for name in (key, key.removesuffix("_FILE")))
+        if strict and not any(name in fields for name in (key, key.removesuffix("_FILE")))
     ]
     values: dict[str, str] = {}
     for name in fields:

@@ -47,6 +47,7 @@ MIGRATIONS = (
     "schema_10.sql",
     "schema_11.sql",
     "schema_12.sql",
+    "schema_13.sql",
 )
 """Files of this package, in order; the number applied is the file's PRAGMA user_version."""
 MOST_IN_ONE_COMMIT = 256

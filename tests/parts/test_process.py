@@ -247,7 +247,7 @@ def test_labels_do_not_drive_the_terminal_or_forge_a_line(product: Product) -> N
 
 
 def test_what_has_no_effect_is_said_at_the_start(product: Product) -> None:
-    product.environment["GITHUB_WEBHOOK_SECRET"] = "of-github"
+    product.environment["GITHUB_WEBHOOK_SECRET"] = "the-secret-of-github"
     product.start()
     assert "GITHUB_WEBHOOK_SECRET" in product.log()
     assert "no effect" in product.log()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sermon_monitor.settings import CONFIG, RESERVED, Settings, load, without_effect
+from sermon_monitor.settings import CONFIG, NEEDS, Settings, load, without_effect
 from target.settings import (
     MAX_FILE_BYTES,
     SettingsError,
@@ -100,12 +100,13 @@ def test_the_guides_file_works_unchanged(tmp_path: Path) -> None:
     assert settings.github_repo is None
 
 
-def test_what_has_no_effect_yet_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*RESERVED, CONFIG):
-        monkeypatch.delenv(name, raising=False)
-    assert without_effect() == []
-    monkeypatch.setenv("GITHUB_WEBHOOK_SECRET", "x")
-    assert without_effect(written(tmp_path, GUIDE)) == sorted(RESERVED)
+def test_what_has_no_effect_is_said() -> None:
+    alone = {"GITHUB_WEBHOOK_SECRET": "x" * 16, "GITHUB_TOKEN_EXPIRES": "2026-12-31"}
+    assert set(alone) == set(NEEDS)
+    found = without_effect(load(None, alone))
+    assert found == [f"{name} (without GITHUB_TOKEN)" for name in NEEDS]
+    whole = {**alone, "GITHUB_TOKEN": TOKEN, "GITHUB_REPO": "a/b"}
+    assert without_effect(load(None, whole)) == []
 
 
 def test_the_environment_wins_and_an_empty_value_is_none(tmp_path: Path) -> None:
