@@ -23,6 +23,7 @@ from sermon_monitor.check_kernel import kernel
 from sermon_monitor.check_machine import machine
 from sermon_monitor.check_remote import drift
 from sermon_monitor.check_rollback import local_rollback, rollback
+from sermon_monitor.check_web import web
 from sermon_monitor.finding import Finding
 from sermon_monitor.settings import Settings
 from target import roles
@@ -38,6 +39,7 @@ async def check(settings: Settings, *, send: bool, idle: Sequence[str] = ()) -> 
     """
     found = [Finding("note", name, "is set and has no effect") for name in idle]
     found += [
+        *web(settings),
         *machine(settings),
         *_policy(settings),
         *_store(settings),

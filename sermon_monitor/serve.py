@@ -20,9 +20,11 @@ from receiver.rollback.way_back import LEDGER
 from receiver.service import Receiver
 from receiver.store.database import StoreError
 from sermon_monitor import allocator
+from sermon_monitor.basic_auth import BasicAuth
 from sermon_monitor.connections import Connections, Limits
 from sermon_monitor.listener import Listener, allow_files
 from sermon_monitor.settings import Settings
+from sermon_monitor.web_config import WebConfigError, WebConfiguration
 from target import roles, versions
 from target.discovery import Discovery
 from target.engine import Engine, EngineError
@@ -61,6 +63,7 @@ class Process:
             if only != "exporter"
             else None
         )
+        self._web: WebConfiguration | None = None
         self._listeners: list[Listener] = []
         self._runners: list[web.AppRunner] = []
         self._background: list[asyncio.Task[None]] = []
@@ -92,6 +95,11 @@ class Process:
             await self._stop()
 
     async def _start(self) -> None:
+        if self.settings.web_config_file:
+            try:
+                self._web = WebConfiguration(self.settings.web_config_file)
+            except WebConfigError as error:
+                raise StartError(f"WEB_CONFIG_FILE: {error}") from error
         self._phases.append(("close the Engine", self._close_engine))
         self._phases.append(("stop looking", self._stop_background))
         self._begin("discovery", self._discovery.run())
@@ -105,6 +113,8 @@ class Process:
             self._phases.append(("stop the exporter", self._exporter.stop))
             await self._exporter.start()
             application = self._exporter.application()
+            if self._web:  # the receiver has tokens of its own in the same header
+                application.middlewares.append(BasicAuth(self._web.users).middleware)
             await self._listen("exporter", application, self.settings.exporter_listen)
 
     def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -118,7 +128,8 @@ class Process:
         self._runners.append(runner)
         if runner.server is None:
             raise StartError(f"the {name} has no server after its set-up")
-        listener = Listener(runner.server, room)
+        secure = self._web.context if self._web and self._web.wanted else None
+        listener = Listener(runner.server, room, secure)
         self._listeners.append(listener)
         setting = f"{name.upper()}_LISTEN"
         try:
@@ -126,7 +137,7 @@ class Process:
         except (OSError, UnicodeError) as error:
             why = getattr(error, "strerror", None) or error
             raise StartError(f"{setting}={address}: cannot listen there: {why}") from error
-        log.info("listening", setting=setting, address=address)
+        log.info("listening", setting=setting, address=address, tls=secure is not None)
 
     def _room(self, name: str) -> Connections:
         room = Connections(LIMITS[name], lambda reason: self._cut.labels(name, reason).inc())

@@ -17,10 +17,11 @@ from target.settings import Room, SettingsError, read_settings, split_address
 
 
 class ProcessSettings(Room):
-    """How the process itself talks."""
+    """How the process itself talks, and how it is reached."""
 
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    web_config_file: Path | None = None
 
 
 class Settings(ExporterSettings, ReceiverSettings, Thresholds, BackupSettings, ProcessSettings):

@@ -7,19 +7,20 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+import aiohttp
 import click
 
 from receiver.board import now as board
 from receiver.board.looking import look
 from receiver.board.now import Kept
 from receiver.http import Http, open_session
-from receiver.settings import ReceiverSettings
 from receiver.store.database import StoreError
 from receiver.telling.delivery import DeliveryError
 from receiver.verify import Confirmer
 from sermon_monitor import shown, store_file
 from sermon_monitor.settings import Settings
 from sermon_monitor.terminal import settings_of
+from sermon_monitor.web_config import WebConfigError, read_web_config
 from target.engine import Engine
 from target.settings import split_address
 
@@ -31,7 +32,7 @@ async def gather(settings: Settings) -> board.Seen:
         http = Http(session)
         try:
             receiver, sight = await asyncio.gather(
-                _readiness(http, settings), look(settings, Confirmer(settings, engine, http))
+                _readiness(settings), look(settings, Confirmer(settings, engine, http))
             )
         finally:
             engine.close()
@@ -46,15 +47,31 @@ async def gather(settings: Settings) -> board.Seen:
     return board.seen(settings, now, receiver, sight, kept, trouble)
 
 
-async def _readiness(http: Http, settings: ReceiverSettings) -> str:
+async def _readiness(settings: Settings) -> str:
     host, port = split_address(settings.receiver_listen)
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared with, not listened on
     address = f"[{local}]:{port}" if ":" in local else f"{local}:{port}"
+    scheme = "https" if _speaks_tls(settings) else "http"
+    # Our own process on this machine: its certificate is made out to the name others call it by.
+    own = aiohttp.TCPConnector(force_close=True, ssl=False)
     try:
-        answer = await http.request("GET", f"http://{address}/readyz", headers={}, timeout=5.0)
-    except DeliveryError:
+        async with aiohttp.ClientSession(connector=own) as session:
+            url = f"{scheme}://{address}/readyz"
+            answer = await Http(session).request("GET", url, headers={}, timeout=5.0)
+    except DeliveryError as error:
+        if scheme == "https" and "Connection refused" not in error.words:
+            return f"{address} asks for a certificate, or does not speak TLS: {error.words}"
         return f"nothing answers at {address}: the service does not run (or RECEIVER_LISTEN is another here)"
     return "" if answer.status == 200 else answer.words()
+
+
+def _speaks_tls(settings: Settings) -> bool:
+    if settings.web_config_file is None:
+        return False
+    try:
+        return read_web_config(settings.web_config_file).tls_server_config is not None
+    except WebConfigError:
+        return False
 
 
 def _look(settings: Settings) -> dict[str, Any]:
