@@ -17,6 +17,8 @@ from target.members import members
 ACTION = "emergency_stop"
 AFTER = timedelta(minutes=10)
 """On the ladder: whoever was called may have put it right by then."""
+BY_GITHUB = "github"
+"""The subject of an approval of a stop by GitHub's workflow, asked for where no Engine answers here."""
 LIVE = ("running", "restarting", "paused")
 PLANNED = "only if it is still critical then, and a person approves it"
 START_AGAIN = "to start it again, on the host, type: sermon-recovery emergency-restart"

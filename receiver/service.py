@@ -92,7 +92,7 @@ def build_actions(
     made: tuple[Action, ...] = (
         Restart(settings, engine),
         CleanUp(settings, engine),
-        EmergencyStop(engine, policy.timing),
+        EmergencyStop(engine, policy.timing, lookout.confirmer, github),
         Rollback(github, lookout, policy.timing, LocalRollback(settings, engine, policy.timing)),
         Person(settings.contacts),
         Investigate(settings, engine),

@@ -1,6 +1,6 @@
 """The rollback: done once, by GitHub's workflow or by this machine, and believed only when the version runs and is well.
 
-By which way stands in the phase: those of github_rollback.py, or those of local_rollback.py. Where GitHub
+By which way stands in the phase: those of workflow_run.py, or those of local_rollback.py. Where GitHub
 cannot do it and nothing of it can act any more, the same step goes on by the other way. Both end in verifying.
 """
 
@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import Any
 
 from receiver.actions import Progress
-from receiver.actions.github_rollback import GitHubRollback, Instead
 from receiver.actions.local_rollback import PHASES as LOCAL_PHASES
 from receiver.actions.local_rollback import LocalRollback, failed
+from receiver.actions.workflow_run import Instead, WorkflowRun
 from receiver.approving.approvals import latest
 from receiver.approving.wording import expired_words, undecidable, waiting_words
 from receiver.deciding.gates import Confirmation
@@ -47,13 +47,13 @@ class Rollback:
         self._timing = timing
         self._local = local
         other_way = lookout.router.mode != "never"
-        self._github = GitHubRollback(github, timing, other_way=other_way) if github else None
+        self._github = WorkflowRun(github, timing, other_way=other_way) if github else None
 
     async def prepare(
         self, step: Step, history: History, now: datetime
     ) -> tuple[str, dict[str, Any]]:
         """Fix the way, the target and the correlation id: the last two never change. Raises EngineError."""
-        found, route = await self._lookout.way(step, now)
+        found, route = await self._lookout.ways.chosen(step, now)
         if not found.known or found.running is None:
             raise EngineError(found.words)
         if route.outcome != "pass":

@@ -39,6 +39,17 @@ def stop(containers: Sequence[Container]) -> Ask:
     return Ask("emergency_stop", " ".join(sorted(one.id for one in containers)), names, blast, why)
 
 
+def stop_elsewhere(subject: str, engine_words: str) -> Ask:
+    """Where the Engine does not answer here: GitHub's workflow stops the deployment by its runner."""
+    blast = (
+        "Stops the application and MinIO by GitHub's workflow, on the machine of its runner: nobody can use"
+        " the application until somebody starts it again there (sermon-recovery emergency-restart). Uploads"
+        " under way break off. All data stay, and so does everything else on the machine."
+    )
+    why = f"the rollback has failed, it is still critical, and this process cannot do it: {engine_words}"
+    return Ask("emergency_stop", subject, "the deployment, by GitHub's workflow", blast, why)
+
+
 def old_versions(found: Sequence[Reclaimable]) -> Ask:
     """The subject is the images' ids: no other image is ever deleted by this approval."""
     names = [one.names[0] for one in found]

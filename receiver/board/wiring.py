@@ -78,4 +78,5 @@ def _imagining(lookout: Lookout, http: Http) -> Lookout:
     settings = lookout.settings.model_copy(update={"alertmanager_url": None})
     other = Lookout(settings, lookout.policy, lookout.confirmer, http)
     other.router, other.way_back, other.causes = lookout.router, lookout.way_back, lookout.causes
+    other.ways = lookout.ways
     return other

@@ -177,8 +177,8 @@ def reachable(facts: Facts) -> Verdict:
 
 def ready(facts: Facts) -> Verdict:
     name = "ready to be carried out"
-    if facts.action != "rollback":
-        return Verdict(name, "pass", "only a rollback is carried out elsewhere")
+    if facts.action not in ("rollback", "emergency_stop"):
+        return Verdict(name, "pass", "it is not carried out elsewhere")
     if facts.readiness is None:
         return Verdict(name, "pass", "not asked for yet: every other gate comes first")
     return Verdict(name, facts.readiness.outcome, facts.readiness.words)

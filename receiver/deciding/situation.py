@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from receiver import emergency
 from receiver.approving import questions
@@ -15,6 +15,7 @@ from receiver.deciding.causes import Causes
 from receiver.deciding.curable import Cures
 from receiver.deciding.in_flight import under_way
 from receiver.deciding.policy import Policy, Row, asked
+from receiver.deciding.ways import Ways, as_fact
 from receiver.garbage import Garbage
 from receiver.github.client import GitHub
 from receiver.hearing.prometheus import still_active
@@ -26,7 +27,7 @@ from receiver.records import (
     Ask,
     Step,
 )
-from receiver.rollback.route import Route, Router
+from receiver.rollback.route import Router
 from receiver.rollback.way_back import RollbackTarget, WayBack
 from receiver.settings import ReceiverSettings
 from receiver.store.history import History
@@ -35,9 +36,6 @@ from receiver.verify import Confirmer
 from target import roles
 from target.durations import format_duration
 from target.engine import Container, EngineError
-
-SAME_LOOK = timedelta(seconds=2)
-"""For so long what the gates saw of a rollback's way is what its step begins with."""
 
 
 class Lookout:
@@ -59,10 +57,9 @@ class Lookout:
         self.garbage = Garbage(settings, confirmer.engine)
         self.causes = Causes(settings, policy.timing, confirmer, http, self.way_back)
         self.router = Router(settings, policy.local_fallback, confirmer.engine, github)
+        self.ways = Ways(self.router, self.way_back)
         self._http = http
         self.calendar = Calendar(policy.maintenance, settings.zone)
-        self._judged: dict[int, tuple[datetime, RollbackTarget, Route]] = {}
-        """Of the step judged last: when, where it goes and by which way."""
         self.doubt: Callable[[str], None] = lambda _why: None
         """Called with a reason when our record and Alertmanager disagree."""
 
@@ -71,43 +68,8 @@ class Lookout:
     ) -> tuple[gates.Facts, gates.Verdict]:
         """The verdict on a step: by every firing alert that asks for it; the most permitting one counts."""
         facts, found = await self._gather(step, history, now)
-        judged = [await self._to_the_end(step, one, found) for one in facts]
+        judged = [await self.ways.judge(step, one, found) for one in facts]
         return min(judged, key=lambda one: gates.OUTCOMES.index(one[1].outcome))
-
-    async def way(self, step: Step, now: datetime) -> tuple[RollbackTarget, Route]:
-        """Where a rollback goes, and by which way: as it was judged a moment ago, else looked at anew."""
-        judged = self._judged.pop(step.id, None)
-        if judged is not None and timedelta() <= now - judged[0] <= SAME_LOOK:
-            return judged[1:]
-        found = await self.way_back.find(step.target)
-        return found, await self.router.route(found, now, step.target)
-
-    async def _to_the_end(
-        self, step: Step, facts: gates.Facts, found: RollbackTarget | None
-    ) -> tuple[gates.Facts, gates.Verdict]:
-        """GitHub is asked last, and only about a rollback that nothing but a person's word holds."""
-        verdict = gates.judge(facts)
-        if found is None or facts.switches.dry_run:
-            return facts, verdict
-        if verdict.gate == "known-good target" and found.elsewhere:
-            found = await self.way_back.deployed(found)
-            facts = replace(facts, target=_as_fact(found))
-            verdict = gates.judge(facts)
-        if verdict.outcome == "pass" or verdict.gate == "approved":
-            facts = await self._by_route(step, facts, found)
-            verdict = gates.judge(facts)
-        return facts, verdict
-
-    async def _by_route(self, step: Step, facts: gates.Facts, found: RollbackTarget) -> gates.Facts:
-        """Facts that say by which way it would go, and whether a person must allow that way."""
-        route = await self.router.route(found, facts.now, step.target)
-        self._judged = {step.id: (facts.now, found, route)}
-        facts = replace(facts, readiness=gates.Readiness(route.outcome, route.words))
-        if route.way == "local" and self.router.mode == "approve":
-            facts = replace(
-                facts, ask=self.router.question(found.running, route.words, step.target)
-            )
-        return facts
 
     async def _gather(
         self, step: Step, history: History, now: datetime
@@ -166,7 +128,7 @@ class Lookout:
                 if containers is not None
                 else RollbackTarget(None, engine_words, may_return=True)
             )
-        question = await self._question(step, containers or (), now)
+        question = await self._question(step, containers, engine_words, now)
         facts = gates.Facts(
             now=now,
             action=step.action,
@@ -188,7 +150,7 @@ class Lookout:
             in_flight=under_way(step, history.running)
             or emergency.in_force(step, history.stops, containers or (), self.settings),
             incurable="",
-            target=_as_fact(found) if found else gates.Target(False, ""),
+            target=as_fact(found) if found else gates.Target(False, ""),
             destination=self._destination(step, containers, engine_words),
             maintenance=words_of(history.window),
             destination_may_return=step.action == emergency.ACTION
@@ -197,8 +159,11 @@ class Lookout:
         )
         return facts, question, found
 
-    async def _question(self, step: Step, containers: Sequence[Container], now: datetime) -> Ask:
+    async def _question(
+        self, step: Step, seen: Sequence[Container] | None, engine_words: str, now: datetime
+    ) -> Ask:
         """What a person would be asked, should a row ask. The row adds why, the gate a rollback's target."""
+        containers = seen or ()
         if step.action == "rollback":
             return questions.rollback(roles.app_containers(containers, self.settings))
         if (step.action, step.target) == ("cleanup", "images"):
@@ -207,6 +172,8 @@ class Lookout:
             except EngineError:
                 old = ()  # the gate "destination" says it
             return questions.old_versions(old)
+        if step.action == emergency.ACTION and seen is None and self.router.preflight is not None:
+            return questions.stop_elsewhere(emergency.BY_GITHUB, engine_words)
         if step.action == emergency.ACTION:
             return questions.stop(emergency.live(containers, self.settings))
         return questions.restart(step.action, containers_of(containers, step.target, self.settings))
@@ -286,10 +253,10 @@ class Lookout:
     def _destination(
         self, step: Step, containers: Sequence[Container] | None, engine_words: str
     ) -> str:
-        if step.action in ("cleanup", emergency.ACTION) and containers is None:
+        if step.action == "cleanup" and containers is None:
             return engine_words
-        if step.action == emergency.ACTION and not emergency.live(containers or (), self.settings):
-            return "nothing of the application runs"
+        if step.action == emergency.ACTION:
+            return self._nothing_to_stop(containers, engine_words)
         if step.action == "restart":
             if containers is None:
                 return engine_words
@@ -297,21 +264,16 @@ class Lookout:
                 return f"no container of {step.target.upper()}_SERVICE exists"
         return ""
 
+    def _nothing_to_stop(self, containers: Sequence[Container] | None, engine_words: str) -> str:
+        if containers is None:
+            return "" if self.router.preflight is not None else engine_words
+        return (
+            "" if emergency.live(containers, self.settings) else "nothing of the application runs"
+        )
+
 
 def containers_of(
     containers: Sequence[Container], target: str, settings: ReceiverSettings
 ) -> list[Container]:
     """The containers of a step's target, ``app`` or ``minio``."""
     return roles.of_target(containers, target, settings)
-
-
-def _as_fact(found: RollbackTarget) -> gates.Target:
-    release = found.release
-    return gates.Target(
-        found.known,
-        found.words,
-        release.title if release else found.commit[:7],
-        release.image_id if release else found.commit,
-        found.may_return,
-        found.elsewhere,
-    )

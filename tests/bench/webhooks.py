@@ -81,8 +81,8 @@ async def listen(application: web.Application) -> tuple[web.AppRunner, str]:
     return runner, f"http://127.0.0.1:{port}/alerts"
 
 
-async def ours(alerts: int, requests: int, *, again: bool = False) -> float:
-    """``again``: of the same bodies a second time, which are repeats."""
+async def ours(alerts: int, requests: int, *firsts: int) -> float:
+    """Of the last of several loads, whose bodies are numbered from each of ``firsts``; of one from 0 without any."""
     with tempfile.TemporaryDirectory() as directory:
         settings = ReceiverSettings.model_validate({"STATE_DIR": directory, "DRY_RUN": True})
         receiver = Receiver(
@@ -90,8 +90,8 @@ async def ours(alerts: int, requests: int, *, again: bool = False) -> float:
         )
         runner, url = await listen(await receiver.start())
         try:
-            news = await load(url, alerts, requests)
-            return await load(url, alerts, requests) if again else news
+            rates = [await load(url, alerts, requests, first) for first in firsts or (0,)]
+            return rates[-1]
         finally:
             await runner.cleanup()
             await receiver.stop()
@@ -132,10 +132,13 @@ def measure(alerts: int, rounds: int) -> tuple[list[float], list[float]]:
 
 
 def repeats(alerts: int, rounds: int) -> tuple[list[float], list[float]]:
-    """Requests a second of each round, in turn: of repeats, and of news."""
+    """Requests a second of each round, in turn: of repeats, and of news, each with as much in the store before."""
     requests = max(100, REQUESTS // alerts)
     pairs = [
-        (asyncio.run(ours(alerts, requests, again=True)), asyncio.run(ours(alerts, requests)))
+        (
+            asyncio.run(ours(alerts, requests, 0, 0)),
+            asyncio.run(ours(alerts, requests, 0, requests)),
+        )
         for _ in range(rounds)
     ]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,15 +14,30 @@ import pytest
 from receiver.actions.emergency_stop import EmergencyStop
 from receiver.deciding.policy import PlannedStep, parse_policy
 from receiver.records import Step
+from receiver.settings import ReceiverSettings
 from receiver.store import incidents, steps
+from receiver.verify import Confirmer
 from target.engine import Engine
 from tests.parts.acting_engine import ActingEngine
 from tests.parts.approval_kit import PUBLIC, Scene, fetch, press, scene, stamp
 from tests.parts.receiver_kit import alert, body, ended, policy_text, step
+from tests.parts.rollback_kit import WORKFLOW
+from tests.standins.github import GitHub
 
 GONE = alert("Gone", labels={"alertname": "Gone", "severity": "critical", "service": "app"})
 DOWN = alert("Down", labels={"alertname": "Down", "severity": "critical", "service": "app"})
 RAN_FOR = 600
+
+
+LOST = {
+    "correlation_id": "sm-none",
+    "search_until": "2026-01-01T00:00:00Z",
+    "expires_at": "2026-01-01T00:00:00Z",
+    "inputs": {"expires_at": "2026-01-01T00:00:00Z"},
+    "service": "app",
+    "target": {"image_id": "sha256:1", "title": "v1", "revision": ""},
+}
+"""A dispatch of which no run is to be found, while this machine cannot do it either."""
 
 
 async def after_a_failed_rollback(it: Scene, ran_for: int = RAN_FOR) -> None:
@@ -37,7 +54,7 @@ async def after_a_failed_rollback(it: Scene, ran_for: int = RAN_FOR) -> None:
         (incident,) = incidents.incidents(c)
         steps.add_step(c, incident.id, PlannedStep("rollback", "app", now), "Gone")
         (found,) = [s for s in steps.steps(c, incident.id) if s.action == "rollback"]
-        assert steps.claim_step(c, found.id, "following", {}, now)
+        assert steps.claim_step(c, found.id, "searching", LOST, now)
 
     await receiver._database.run(change)
     receiver.worker.wake()
@@ -84,6 +101,68 @@ async def test_it_is_asked_done_once_and_stays_done(tmp_path: Path) -> None:
         it.engine.containers["a" * 64]["State"]["StartedAt"] = datetime.now(UTC).isoformat()
         await it.running.until(ended("restart", "done"), "the restart")
         assert it.engine.done == ["stop sermon-uploader", "restart sermon-uploader"]
+
+
+@asynccontextmanager
+async def without_an_engine(tmp_path: Path, **settings: Any) -> AsyncIterator[tuple[Scene, GitHub]]:
+    async with GitHub([WORKFLOW]) as github:
+        given = {
+            "DOCKER_HOST": f"unix://{tmp_path}/none.sock",
+            "GITHUB_TOKEN": github.token,
+            "GITHUB_REPO": github.repository,
+            "GITHUB_API_URL": github.base_url,
+            **settings,
+        }
+        async with scene(tmp_path, **given) as it:
+            yield it, github
+
+
+async def test_where_no_engine_answers_github_does_it_once(tmp_path: Path) -> None:
+    async with without_an_engine(tmp_path) as (it, github):
+        await after_a_failed_rollback(it)
+        url, html = await asked(it)
+        assert "Emergency stop of the deployment, by GitHub&#39;s workflow" in html
+        assert "Stops the application and MinIO" in html
+        assert "this process cannot do it: " in html
+        assert github.dispatches == [], "proposed, never taken"
+        assert (await press(it, url, stamp(html)))[0] == 200
+        incident = await it.running.until(ended("emergency_stop", "done"), "the stop")
+        (dispatch,) = github.dispatches
+        assert dispatch.inputs["rollback_type"] == "emergency_stop"
+        assert "incident 1 of app; approved by " in dispatch.inputs["reason"]
+        assert dispatch.inputs["correlation_id"] in github.runs[0].title
+        words = step(incident, "emergency_stop")["words"]
+        assert "has stopped the deployment; all data stay; to start it again" in words
+        assert "fails: " in words, "our own look agrees"
+
+
+async def test_a_run_that_stopped_nothing_is_not_believed(tmp_path: Path) -> None:
+    async with without_an_engine(tmp_path) as (it, github):
+        await after_a_failed_rollback(it)
+        url, html = await asked(it)
+
+        async def well(_run: object) -> None:
+            it.app.well = True
+
+        github.hook("run", well)
+        await press(it, url, stamp(html))
+        incident = await it.running.until(ended("emergency_stop", "failed"), "the failure")
+        words = step(incident, "emergency_stop")["words"]
+        assert "by its own word, but the application answers: " in words
+        assert "on the host, type: sermon-recovery emergency-stop" in words
+        assert len(github.dispatches) == 1
+
+
+async def test_where_neither_can_do_it_nobody_is_asked(tmp_path: Path) -> None:
+    async with without_an_engine(tmp_path) as (it, github):
+        github.set_workflow("rollback.yml", "disabled_manually")
+        await after_a_failed_rollback(it)
+        await it.running.until(
+            lambda i: "rollback.yml is disabled" in step(i, "emergency_stop").get("words", ""),
+            "the reason",
+        )
+        assert not any(m.body.get("components") for m in it.discord.messages)
+        assert github.dispatches == []
 
 
 async def test_a_no_means_no(tmp_path: Path) -> None:
@@ -148,6 +227,13 @@ DETAIL = {"containers": ["a" * 64, "f" * 64], "names": "sermon-uploader"}
 RUNNING = Step(1, 1, "emergency_stop", "app", "Gone", "running", "stopping", NOW, "", NOW, None, DETAIL)  # fmt: skip
 
 
+def by_this_machine(client: Engine) -> EmergencyStop:
+    settings = ReceiverSettings.model_validate({"STATE_DIR": "/nonexistent"})
+    http: Any = None  # nothing is asked by HTTP
+    confirmer = Confirmer(settings, client, http)
+    return EmergencyStop(client, parse_policy(policy_text()).timing, confirmer, None)
+
+
 async def test_after_a_crash_it_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
     """One of the two is gone, as if it had been removed; the step as it was committed is advanced twice."""
     engine = ActingEngine(tmp_path / "engine.sock")
@@ -155,7 +241,7 @@ async def test_after_a_crash_it_goes_on_and_repeats_nothing(tmp_path: Path) -> N
         engine.add("a" * 64, "sermon-uploader")
         engine.add("b" * 64, "sermon-uploader-minio")
         client = Engine(engine.host)
-        action = EmergencyStop(client, parse_policy(policy_text()).timing)
+        action = by_this_machine(client)
         for seconds in (0, 30):
             now = NOW + timedelta(seconds=seconds)
             progress = await action.advance(RUNNING, NO_HISTORY, now)
@@ -172,7 +258,7 @@ async def test_after_a_crash_it_goes_on_and_repeats_nothing(tmp_path: Path) -> N
 
 async def test_an_engine_that_does_not_answer_is_asked_again(tmp_path: Path) -> None:
     client = Engine(f"unix://{tmp_path}/none.sock")
-    action = EmergencyStop(client, parse_policy(policy_text()).timing)
+    action = by_this_machine(client)
     soon = await action.advance(RUNNING, NO_HISTORY, NOW)
     assert (soon.state, soon.phase) == ("running", "stopping")
     assert soon.due_at is not None

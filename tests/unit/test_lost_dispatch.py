@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from receiver.actions import Progress
-from receiver.actions.github_rollback import GitHubRollback
+from receiver.actions.workflow_run import WorkflowRun
 from receiver.deciding.timing import Timing
 from receiver.github.answers import Run
 from receiver.github.client import GitHub
@@ -67,7 +67,7 @@ async def test_that_nobody_could_be_asked_is_not_that_there_is_none(
     answers: tuple[DeliveryError | None, ...], said: str, other_way: bool
 ) -> None:
     github = cast(GitHub, Listing(*answers))
-    rollback = GitHubRollback(github, TIMING, other_way=other_way)
+    rollback = WorkflowRun(github, TIMING, other_way=other_way)
     expiry = rfc3339(NOW + 60 * SECOND)
     detail = {
         "correlation_id": "sm-1",

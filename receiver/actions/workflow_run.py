@@ -1,4 +1,4 @@
-"""The rollback by GitHub's workflow: dispatched once, and its run followed to its end.
+"""A run of GitHub's workflow, for a rollback or an emergency stop: dispatched once, and followed to its end.
 
 Phases: dispatching -> following, or -> searching where nobody knows whether GitHub took the dispatch;
 following -> verifying once the run succeeded. "dispatching" is committed before each send, the first
@@ -8,7 +8,7 @@ run and never sends again. A send that certainly was not received goes on to wai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,14 +33,24 @@ class Instead:
     why: str
 
 
-class GitHubRollback:
-    """The part of the rollback's machine that talks to GitHub."""
+class WorkflowRun:
+    """The part of a step's machine that talks to GitHub."""
 
-    def __init__(self, github: GitHub, timing: Timing, *, other_way: bool) -> None:
-        """``other_way``: where GitHub cannot do it, something else may be tried."""
+    def __init__(
+        self,
+        github: GitHub,
+        timing: Timing,
+        *,
+        other_way: bool,
+        failed: Callable[[Step, str], Progress] = failed,
+        by_hand: str = BY_HAND,
+    ) -> None:
+        """``other_way``: where GitHub cannot do it, something else may be tried. ``by_hand``: what a person types."""
         self._github = github
         self._timing = timing
         self._other_way = other_way
+        self._failed = failed
+        self._by_hand = by_hand
         self._cleared: set[int] = set()
         """Steps whose phase ``dispatching`` this process has committed and not yet used."""
 
@@ -124,7 +134,7 @@ class GitHubRollback:
         if now >= parse_rfc3339(step.detail["search_until"]):
             lost = f"{lost}; nothing was sent again"
             if not self._other_way:
-                return failed(step, f"{lost}; {BY_HAND}")
+                return self._failed(step, f"{lost}; {self._by_hand}")
             if _has_expired(step, now):
                 return Instead(f"{lost}; should there be one, it has expired")
             words = f"{lost}; still looking, until it has expired at {_expiry(step):%H:%M:%S} UTC"
@@ -133,7 +143,7 @@ class GitHubRollback:
     def _to_following(
         self, step: Step, detail: Mapping[str, Any], now: datetime, how: str
     ) -> Progress:
-        words = f"run {detail['run_id']} {how}; going back to {step.detail['target']['title']}"
+        words = f"run {detail['run_id']} {how}; {_doing(step)}"
         return Progress("running", words, "following", now + self._timing.run_poll, detail)
 
     async def _follow(self, github: GitHub, step: Step, now: datetime) -> Progress | Instead:
@@ -144,8 +154,9 @@ class GitHubRollback:
             young = now < (step.started_at or now) + self._timing.run_lookup
             unseen = error.code == 404 and young  # GitHub's answers are eventually consistent
             if (error.permanent and not unseen) or now >= self._last_look(step):
-                return failed(
-                    step, f"run {run_id} cannot be followed: {error}; look at it, then {BY_HAND}"
+                return self._failed(
+                    step,
+                    f"run {run_id} cannot be followed: {error}; look at it, then {self._by_hand}",
                 )
             wait = (
                 timedelta(seconds=error.retry_after) if error.retry_after else self._timing.run_poll
@@ -181,7 +192,7 @@ class GitHubRollback:
                 called_back and run.conclusion == "cancelled"
             ):
                 return Instead(words)  # it has never begun
-            return failed(step, f"{words}; look at it, then {BY_HAND}")
+            return self._failed(step, f"{words}; look at it, then {self._by_hand}")
         detail = {
             **step.detail,
             "url": run.html_url,
@@ -199,7 +210,7 @@ class GitHubRollback:
             left = f"{why}; it could not be cancelled"
             if _has_expired(step, now):
                 return Instead(f"{left}, but it has expired")
-            return failed(step, f"{left}; cancel it on GitHub, then {BY_HAND}")
+            return self._failed(step, f"{left}; cancel it on GitHub, then {self._by_hand}")
         try:
             await github.cancel(run.id)
             words = f"{why}; cancelling it, so that it cannot fire later"
@@ -218,6 +229,11 @@ class GitHubRollback:
     def _last_look(self, step: Step) -> datetime:
         """GitHub ends a job by itself; whoever cannot be asked for so long is not followed for ever."""
         return self._run_deadline(step) + self._timing.run_deadline
+
+
+def _doing(step: Step) -> str:
+    target = step.detail.get("target")
+    return f"going back to {target['title']}" if target else "stopping the deployment"
 
 
 def _unasked(step: Step, error: DeliveryError) -> str:
