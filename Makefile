@@ -1,6 +1,6 @@
 # Everything a developer or a new user types. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test long demo check bench chaos lint dashboards lock
+.PHONY: help run test long demo check bench chaos flood soak lint dashboards lock
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -39,6 +39,12 @@ bench: $(VENV)/.dev ## CPU and memory against peers and floors; ARGS names secti
 
 chaos: $(VENV)/.dev ## kill the receiver 500 times and more, at every step, amid all kinds of trouble; ARGS="--seed N" plays a run again
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+flood: $(VENV)/.dev ## a minute of twice as many webhooks as can be taken, 1,000 slow connections, 200 scrapes and 100,000 log lines a second
+	@$(BIN)/python -m tests.fire flood $(ARGS)
+
+soak: $(VENV)/.dev ## half an hour of a little of everything: does memory, descriptors, threads or p99 grow?
+	@$(BIN)/python -m tests.fire soak $(ARGS)
 
 lint: $(VENV)/.dev ## style, types and the layers between the packages
 	$(BIN)/ruff check --no-cache .
