@@ -76,8 +76,8 @@ def deny(c: Connection, approval_id: int, who: str, now: datetime) -> bool:
 def expire(c: Connection, now: datetime) -> list[Approval]:
     """asked, granted -> expired, of those whose time has come. Their steps are due. Returns them."""
     found = c.execute(
-        "UPDATE approvals SET state = 'expired' WHERE (state = 'asked' AND expires_at <= :now)"
-        " OR (state = 'granted' AND holds_until <= :now) RETURNING *",
+        "UPDATE approvals SET state = 'expired' WHERE state IN ('asked', 'granted')"
+        " AND CASE state WHEN 'asked' THEN expires_at ELSE holds_until END <= :now RETURNING *",
         {"now": now.timestamp()},
     )
     expired = [rows.to_approval(row) for row in found.fetchall()]

@@ -95,7 +95,7 @@ def mirrored(c: Connection, since: datetime, now: datetime) -> list[Window]:
 def to_tell(c: Connection, now: datetime) -> list[Window]:
     """Windows whose beginning or end has come and has not been told."""
     query = (
-        "SELECT * FROM windows WHERE (told = 0 AND starts_at <= :now) OR (told = 1 AND ends_at <= :now)"
+        "SELECT * FROM windows WHERE told < 2 AND CASE told WHEN 0 THEN starts_at ELSE ends_at END <= :now"
         " ORDER BY starts_at, id"
     )
     return [_window(row) for row in c.execute(query, {"now": now.timestamp()})]
