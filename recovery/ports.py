@@ -3,21 +3,61 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
 
 import psutil
 
 from target.compose import Project
 from target.engine import COMPOSE_PROJECT, Container
 
+TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_LISTEN = "0A"
 
-def listening() -> dict[int, str]:
-    """Port to who holds it."""
-    found: dict[int, str] = {}
-    for one in psutil.net_connections("tcp"):
-        if one.status == psutil.CONN_LISTEN and one.laddr:
-            found[one.laddr.port] = _process(one.pid) if one.pid else "a process of another user"
-    return found
+
+class Listening(Mapping[int, str]):
+    """Port to who holds it. Who it is, is looked up for whom it matters only: the open files of every process are
+    read for it."""
+
+    def __init__(self, ports: frozenset[int]) -> None:
+        self._ports = ports
+
+    def __getitem__(self, port: int) -> str:
+        if port not in self._ports:
+            raise KeyError(port)
+        return self._holders.get(port, "a process that has ended meanwhile")
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._ports)
+
+    def __len__(self) -> int:
+        return len(self._ports)
+
+    def __contains__(self, port: object) -> bool:
+        return port in self._ports
+
+    @cached_property
+    def _holders(self) -> dict[int, str]:
+        return {
+            one.laddr.port: _process(one.pid) if one.pid else "a process of another user"
+            for one in psutil.net_connections("tcp")
+            if one.status == psutil.CONN_LISTEN and one.laddr
+        }
+
+
+def listening() -> Listening:
+    """As the kernel tells it now."""
+    texts = [path.read_text() for path in TABLES if path.exists()]
+    return Listening(frozenset(port for text in texts for port in listened_on(text)))
+
+
+def listened_on(table: str) -> Iterator[int]:
+    """The ports of one of the kernel's tables of TCP sockets that somebody listens on (proc(5), /proc/net/tcp)."""
+    for line in table.splitlines()[1:]:
+        _, local, _, state, *_ = line.split()
+        if state == _LISTEN:
+            yield int(local.rpartition(":")[2], 16)
 
 
 def taken(
@@ -27,8 +67,9 @@ def taken(
     found: dict[str, dict[int, str]] = {}
     for service in project.services.values() if project else ():
         mine = [c for c in containers if is_of(project, c) and c.service == service.name]
-        ports = {port: held[port] for port in service.ports if port in held}
-        if ports and not any(c.running or c.state in ("restarting", "paused") for c in mine):
+        if any(c.running or c.state in ("restarting", "paused") for c in mine):
+            continue  # it is its own
+        if ports := {port: held[port] for port in service.ports if port in held}:
             found[service.name] = ports
     return found
 
