@@ -31,7 +31,7 @@ COMMAND = Path(sys.executable).with_name("sermon-recovery")
 ROOT = Path(__file__).resolve().parents[3]
 WORKFLOW = ROOT / ".github" / "workflows" / "rollback.yml"
 START = datetime(2026, 3, 1, 10, tzinfo=UTC)
-SOON = Patience(deadline=25.0, interval=0.2, stable=3.0, starting=10.0)
+SOON = Patience(deadline=25.0, interval=0.2, stable=3.0, starting=10.0, unhealthy_share=0.05)
 
 Env = dict[str, str]
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -44,9 +44,9 @@ def plan(
     return plan_rollback(settings, client, find_deployment(settings, client), target)
 
 
-def go(plan: Plan) -> tuple[Outcome, list[str]]:
+def go(plan: Plan, patience: Patience = SOON) -> tuple[Outcome, list[str]]:
     said: list[str] = []
-    return execute(plan, said.append, SOON), said
+    return execute(plan, said.append, patience), said
 
 
 def ids(client: Engine) -> dict[str, str]:
@@ -74,23 +74,23 @@ def run(words: tuple[str, ...], env: Env) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def facts_of(image: AppImage, tag: str) -> Facts:
+def facts_of(image: AppImage) -> Facts:
+    tag = image.tag.partition(":")[2]
     return Facts(image.tag, image.id, tag=tag, revision=image.revision)
 
 
-def proved(image: AppImage) -> Ledger:
-    """It runs, as v1, and has proved good."""
-    ledger = observe(Ledger(), "app", facts_of(image, "v1"), START)
+def proved(image: AppImage, service: str = "app") -> Ledger:
+    """It runs, and has proved good."""
+    ledger = observe(Ledger(), service, facts_of(image), START)
     for minute in (0, 15):
-        ledger = judge(
-            ledger, "app", True, START + timedelta(minutes=minute), timedelta(minutes=15)
-        )
+        now = START + timedelta(minutes=minute)
+        ledger = judge(ledger, service, True, now, timedelta(minutes=15))
     return ledger
 
 
 def history(images: AppImages) -> Ledger:
     """v1 proved good; then v2 was deployed."""
-    return observe(proved(images.v1), "app", facts_of(images.v2, "v2"), START + timedelta(hours=1))
+    return observe(proved(images.v1), "app", facts_of(images.v2), START + timedelta(hours=1))
 
 
 def state_of(project: Project, client: Engine) -> dict[str, Any]:

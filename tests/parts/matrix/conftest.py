@@ -69,7 +69,8 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits longer than it must, nothing asks the world, and only the place's own disk counts."""
     monkeypatch.setattr(recovery.acts, "STEADY_SECONDS", 0.2)
     monkeypatch.setattr(recovery.acts, "INTERVAL_SECONDS", 0.1)
-    patience = partial(Patience, interval=0.2, stable=0.5, starting=10.0)
+    monkeypatch.setattr(recovery.acts, "UNHEALTHY_SHARE", 0.01)
+    patience = partial(Patience, interval=0.2, stable=0.5, starting=10.0, unhealthy_share=0.01)
     monkeypatch.setattr(recovery.run_rollback, "Patience", patience)
     monkeypatch.setattr(recovery.run_rollback, "healthy_now", partial(healthy_now, probes=1))
     monkeypatch.setattr(recovery.checks.network, "ask_all", _all_reached)

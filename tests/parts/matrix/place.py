@@ -12,11 +12,10 @@ import hashlib
 import io
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,34 +24,24 @@ from target.files import replace_text
 from target.members import members
 from target.settings import DeploymentSettings
 from target.version_keeper import LedgerFile
-from target.versions import OWN_IMAGES, Facts, Ledger, judge, observe
+from target.versions import OWN_IMAGES, observe
+from tests.parts.deployment.kit import START, facts_of, proved
 from tests.parts.matrix.compose_text import APART, PATIENT, SHORT, SINGLE
+from tests.parts.matrix.neighbour import Neighbour
 from tests.real.engine import DockerEngine
 from tests.real.images import AppImage
-from tests.real.processes import free_port, run, wait_for
+from tests.real.processes import fetch, free_port, run, wait_for
 
 Layout = Literal["apart", "single"]
 PROJECT = "sermon-uploader"
 STORAGE_IMAGE = "minio/minio:latest"
-STRANGER = "blog-minio-1"
+MINIO, STRANGER = "sermon-uploader-minio", "blog-minio-1"
+CONFIG_HASH = "com.docker.compose.config-hash"
+STOP_SECONDS = 20
+"""It ends at once; on a machine under load that is late."""
 SERMON = b"the sermon of Sunday"
-START = datetime(2026, 3, 1, 10, tzinfo=UTC)
 NOBODY = 65534
 TMPFS_BYTES = 4 * 1024 * 1024
-
-
-class _Other(ThreadingHTTPServer):
-    """Another program on the application's port."""
-
-    daemon_threads = True
-
-
-class _Elsewhere(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_error(404)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """It is not asked for a log."""
 
 
 class Place:
@@ -72,7 +61,8 @@ class Place:
         self.app = {"apart": "sermon-uploader-backend", "single": f"{PROJECT}-sermon-uploader-1"}[
             layout
         ]
-        self._held: _Other | None = None
+        self._held: Neighbour | None = None
+        self._made: dict[str, dict[str, tuple[str, str]]] = {}
         self._aside = folder / "project.aside"
 
     # What it is made of
@@ -121,17 +111,8 @@ class Place:
 
     def write_ledger(self) -> None:
         """``former`` was good for an hour; ``good`` has run since."""
-
-        def facts(image: AppImage) -> Facts:
-            return Facts(
-                image.tag, image.id, tag=image.tag.partition(":")[2], revision=image.revision
-            )
-
-        ledger = observe(Ledger(), self.service, facts(self.former), START)
-        for minute in (0, 15):
-            now = START + timedelta(minutes=minute)
-            ledger = judge(ledger, self.service, True, now, timedelta(minutes=15))
-        ledger = observe(ledger, self.service, facts(self.good), START + timedelta(hours=1))
+        ledger = proved(self.former, self.service)
+        ledger = observe(ledger, self.service, facts_of(self.good), START + timedelta(hours=1))
         LedgerFile(self.state / "versions.json").save(ledger)
 
     # Life and death
@@ -195,49 +176,75 @@ class Place:
     # States
 
     def arrange(self, state: str, image: str = "") -> None:
-        """From whatever state it is in to ``state``; ``image`` is what the application runs, else ``good``."""
+        """From whatever state it is in to ``state``; ``image`` is what the application runs, else ``good``.
+
+        Compose makes anew only what a verb has changed: what is there is started and stopped by the Engine.
+        """
         self._undo()
         self.write(image or self.good.tag)
         self.write_ledger()
-        self.compose("up", "--detach", "--pull", "never", "--remove-orphans")
+        without_app = state == "half-up" and self.layout == "apart"
+        if not (without_app and [c.name for c in self.containers()] == [MINIO]):
+            self._whole(well=not image)
+        if without_app and len(self.containers()) > 1:
+            self.engine.client.containers.get(self.app).remove(force=True)
+        stopped = self._stopped_in(state)
+        self._run(stopped)
         if not image:
-            wait_for(self.well, "the deployment")
+            wanted = len(self.names()) - len(stopped) - without_app
+            wait_for(lambda: sum(map(_is_well, self.containers())) == wanted, "the deployment")
         self._enter(state)
+
+    def _whole(self, *, well: bool) -> None:
+        """Every container is there, as the compose file has it now.
+
+        ``well``: what was only just made can be stopped in order: it has begun to listen to signals.
+        """
+        text = self.compose_file.read_text()
+        if self._configs() != self._made.get(text):
+            self.compose("up", "--detach", "--pull", "never", "--remove-orphans")
+            self._made[text] = self._configs()
+            if well:
+                wait_for(self.well, "the deployment")
+
+    def _configs(self) -> dict[str, tuple[str, str]]:
+        """What each container was made from: its image, and compose's word for the rest."""
+        return {c.name: (c.image_id, c.labels.get(CONFIG_HASH, "")) for c in self.containers()}
+
+    def _run(self, stopped: set[str]) -> None:
+        """All but ``stopped``, which do not run."""
+        for container in self.containers():
+            if container.name in stopped:
+                self.client.stop(container.id, STOP_SECONDS)
+            elif container.state == "paused":
+                self.client.unpause(container.id)
+            elif not container.running:
+                self.client.start(container.id)
+                if container.name == MINIO:  # which has no healthcheck to wait for
+                    wait_for(partial(fetch, self.environment()["MINIO_URL"]), "MinIO")
+
+    def _stopped_in(self, state: str) -> set[str]:
+        if state in ("running", "directory missing", "engine down", "half-up"):
+            return set()
+        return set(self.names()) if state == "stopped" else {self.app}
 
     def _enter(self, state: str) -> None:
         match state:
-            case "stopped":
-                self._stop(*(c.name for c in self.containers()))
-            case "half-up":
-                self._half()
+            case "half-up" if self.layout == "single":  # it was made, and never started
+                self.compose("up", "--no-start", "--force-recreate", self.service)
             case "directory missing":
                 self.directory.rename(self._aside)
             case "disk full":
-                self._stop(self.app)
                 self._fill()
             case "directory of another user":
-                self._stop(self.app)
                 self.directory.chmod(0o700)
                 self._let_in(0o711, 0o666)
-            case "no access to Docker":
-                self._stop(self.app)
             case "port taken":
-                self._stop(self.app)
-                self._held = _Other(("127.0.0.1", self.app_port), _Elsewhere)
-                threading.Thread(target=self._held.serve_forever, daemon=True).start()
-
-    def _half(self) -> None:
-        """Apart: the application has no container. In one: it has one that was never started."""
-        self._stop(self.app)
-        if self.layout == "apart":
-            self.engine.docker("rm", self.app)
-        else:
-            self.compose("up", "--no-start", "--force-recreate", self.service)
+                self._held = Neighbour(self.app_port)
 
     def _undo(self) -> None:
         if self._held is not None:
-            self._held.shutdown()
-            self._held.server_close()
+            self._held.leave()
             self._held = None
         if self._aside.exists():
             shutil.rmtree(self.directory, ignore_errors=True)
@@ -261,9 +268,6 @@ class Place:
         """An old version of the application that nothing needs any more."""
         dockerfile = io.BytesIO(f"FROM {self.former.tag}\nLABEL old=1\n".encode())
         self.engine.client.images.build(fileobj=dockerfile, tag="sermon-uploader:old", rm=True)
-
-    def _stop(self, *names: str) -> None:
-        self.engine.docker("stop", "--time", "2", *names)
 
     def _fill(self) -> None:
         """To the last byte."""
@@ -293,12 +297,10 @@ class Place:
     def well(self) -> bool:
         """Every container runs, and no healthcheck complains."""
         here = self.containers()
-        return len(here) == len(self.names()) and all(
-            c.running and c.health in (None, "healthy") for c in here
-        )
+        return len(here) == len(self.names()) and all(map(_is_well, here))
 
     def names(self) -> list[str]:
-        return [self.app] if self.layout == "single" else [self.app, "sermon-uploader-minio"]
+        return [self.app] if self.layout == "single" else [self.app, MINIO]
 
     def fingerprint(self) -> dict[str, Any]:
         """Everything that a look, a refusal or a dry run must leave as it is."""
@@ -324,6 +326,10 @@ class Place:
         except EngineError as error:
             return (str(error), "", "")
         return (one.id, one.state, str(one.started_at))
+
+
+def _is_well(container: Container) -> bool:
+    return container.running and container.health in (None, "healthy")
 
 
 def _not_ours(tags: tuple[str, ...]) -> list[str]:

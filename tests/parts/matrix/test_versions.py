@@ -34,7 +34,7 @@ def versions(engine: DockerEngine, python_image: str) -> dict[str, AppImage]:
 def _long_enough_to_crash(_short: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The version that crashes answers for 2 seconds first."""
     monkeypatch.setattr(recovery.acts, "STEADY_SECONDS", 3.0)
-    patience = partial(Patience, interval=0.2, stable=3.0, starting=10.0)
+    patience = partial(Patience, interval=0.2, stable=3.0, starting=10.0, unhealthy_share=0.01)
     monkeypatch.setattr(recovery.run_rollback, "Patience", patience)
 
 
