@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from recovery.steps import Hands, StepError
 from target.engine import Container, EngineError
-from target.verify import probe_once
+from target.verify import UNHEALTHY_SHARE, UnhealthySince, probe_once
 
 APP_GRACE_SECONDS = 10
 MINIO_GRACE_SECONDS = 30
@@ -76,42 +76,21 @@ class Up:
 
 
 @dataclass(frozen=True)
-class Stopped:
-    """Look whether these have really ended, and stay so."""
-
-    names: tuple[str, ...]
-
-    def do(self, hands: Hands) -> str:
-        still = []
-        for name in self.names:
-            try:
-                container = hands.engine.container(name)
-            except EngineError as error:
-                if not error.missing:
-                    raise
-                continue
-            if container.state in ("running", "restarting", "paused"):
-                still.append(f"{name} ({container.state})")
-        if still:
-            raise StepError(f"still there: {', '.join(still)}")
-        return f"none of {len(self.names)} runs any more" if len(self.names) > 1 else ""
-
-
-@dataclass(frozen=True)
 class Well:
     """Wait until a container runs, its healthcheck is content and its addresses answer well."""
 
     name: str
     urls: tuple[str, ...] = ()
     seconds: float = WELL_SECONDS
-    stale: bool = False
-    """It was not started anew: what its healthcheck said before may stand there until the next check."""
+    """For everything. It may be unhealthy for UNHEALTHY_SHARE of them: it boots slowly, or was paused and has not
+    been checked since."""
 
     def do(self, hands: Hands) -> str:
         began = time.monotonic()
         steady_since: float | None = None
         first = last_restarts = -1
         why = "it was not seen yet"
+        unhealthy = UnhealthySince()
         while (now := time.monotonic()) - began < self.seconds:
             container, unseen = self._container(hands)
             if container is None:
@@ -119,7 +98,8 @@ class Well:
             else:
                 restarts = container.restart_count
                 first = restarts if first < 0 else first
-                if hopeless := _hopeless(container, restarts - first, stale=self.stale):
+                sick = self._sick(unhealthy.seconds(container, now))
+                if hopeless := _hopeless(container, restarts - first) or sick:
                     raise StepError(f"{self.name}: {hopeless}")
                 why = _not_yet(container, now - began) or self._answers(hands)
                 changed, last_restarts = restarts != last_restarts, restarts
@@ -139,6 +119,11 @@ class Well:
         except EngineError as error:
             return None, "there is no such container" if error.missing else str(error)
 
+    def _sick(self, unhealthy_seconds: float) -> str:
+        if unhealthy_seconds < self.seconds * UNHEALTHY_SHARE:
+            return ""
+        return f"its healthcheck has said unhealthy for {unhealthy_seconds:.0f} s"
+
     def _answers(self, hands: Hands) -> str:
         for url in self.urls:
             result = probe_once(url, 5.0, expected_body(hands, url))
@@ -155,15 +140,13 @@ def expected_body(hands: Hands, url: str) -> str:
     return settings.app_health_body
 
 
-def _hopeless(container: Container, restarts: int, *, stale: bool) -> str:
+def _hopeless(container: Container, restarts: int) -> str:
     """What no further waiting cures; empty: nothing."""
     if container.state in ("exited", "dead"):  # what its healthcheck said last stays there
         memory = ", killed for want of memory" if container.oom_killed else ""
         return f"it {container.state} with code {container.exit_code}{memory}"
     if container.state == "created":
         return "it was never started"
-    if container.health == "unhealthy" and not stale:
-        return UNHEALTHY
     if restarts >= MOST_RESTARTS:
         return f"it restarted {restarts} times (exit code {container.exit_code})"
     return ""

@@ -5,6 +5,8 @@ Exit codes: 0 done, 1 refused or unhealthy, 2 wrong usage.
 
 from __future__ import annotations
 
+import io
+import sys
 from importlib.metadata import PackageNotFoundError, version
 
 import click
@@ -30,6 +32,10 @@ def main() -> None:
 
     What changes something prints its plan first and asks; --dry-run prints it and changes nothing.
     """
+    # A terminal that knows only ASCII, or a path that is no UTF-8, must not end a verb half-way.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 for verb in VERBS:

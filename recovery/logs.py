@@ -14,7 +14,7 @@ from recovery.deployments import Facts, gather
 from recovery.inputs import printable
 from recovery.log_analysis import Analysis, Seen, analyse, is_error, seen
 from recovery.options import looks
-from recovery.run import Flags, Session, session_of
+from recovery.run import Flags, Session, refuse, session_of
 from recovery.shown import stdout
 from target.durations import format_duration, parse_duration
 from target.engine import Container, EngineError
@@ -92,24 +92,21 @@ def logs(
     asked = Asked(lines, since, follow, errors, container, datetime.now(UTC))
     with session_of("logs", flags, log=False) as session:
         try:
-            code = _logs(session, asked)
+            _logs(session, asked)
         except EngineError as error:
-            click.echo(str(error), err=True)
-            code = 1
+            refuse("logs", str(error), as_json=flags.as_json)
         except KeyboardInterrupt:  # how --follow ends
-            code = 0
-    raise SystemExit(code)
+            pass
 
 
-def _logs(session: Session, asked: Asked) -> int:
+def _logs(session: Session, asked: Asked) -> None:
     facts = gather(session)
     if facts.engine_problem:
-        raise EngineError(facts.engine_problem)
+        raise EngineError(f"{facts.engine_problem}. First: {facts.engine_mend}")
     chosen = _chosen(facts, asked.containers)
     if not chosen:
         names = ", ".join(c.name for c in facts.containers) or "none"
-        click.echo(f"no such container of the deployment; there is: {names}", err=True)
-        return 1
+        raise EngineError(f"no such container of the deployment; there is: {names}")
     read = sorted(
         (line for container in chosen for line in _read(session, container, asked)),
         key=lambda line: line.moment,
@@ -117,15 +114,14 @@ def _logs(session: Session, asked: Asked) -> int:
     analysis = analyse(read)
     wanted = [line for line in read if is_error(line) or not asked.errors]
     if session.flags.as_json:
-        click.echo(json.dumps(_as_json(wanted, analysis), ensure_ascii=False))
-        return 0
+        click.echo(json.dumps(_as_json(wanted, analysis)))
+        return
     for line in wanted:
         _print(line)
     if asked.follow:
         _go_on(session, chosen, asked, read)
     else:
         _print_analysis(analysis, asked)
-    return 0
 
 
 def _chosen(facts: Facts, names: Sequence[str]) -> list[Container]:
@@ -167,7 +163,10 @@ def _print_analysis(analysis: Analysis, asked: Asked) -> None:
     console = stdout()
     span = format_duration(timedelta(seconds=round(analysis.seconds)))
     console.print(
-        Text(f"\n{analysis.lines} lines over {span}; {analysis.requests} requests", "bold")
+        Text(
+            f"\n{_counted(analysis.lines, 'line')} over {span}; {_counted(analysis.requests, 'request')}",
+            "bold",
+        )
     )
     if not analysis.errors:
         console.print(Text("no errors", "green"))
@@ -183,6 +182,10 @@ def _print_analysis(analysis: Analysis, asked: Asked) -> None:
         console.print(
             Text(f"{slow.seconds:8.3f} s  {slow.status}  {request}  {slow.moment:%H:%M:%S}")
         )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _as_json(lines: Sequence[Seen], analysis: Analysis) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -9,7 +11,8 @@ from typing import Any
 
 import click
 
-from recovery.run import Flags
+from recovery.run import Flags, words_of
+from recovery.terminal import Patient
 
 Function = Callable[..., Any]
 _NAMES = ("dry_run", "yes", "as_json", "verbose", "config")
@@ -66,6 +69,16 @@ def _flag(*names: str, help: str = "", hidden: bool = False) -> Callable[[Functi
 
 class Verbs(click.Group):
     """A group whose LEADING options may stand before the verb: ``--dry-run emergency-stop``."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """The last resort for an answer that cannot be written, as to a file on a full disk: words, and exit code 1."""
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:
+            Patient(sys.stdout).settle()
+            with contextlib.suppress(OSError):
+                click.echo(f"not all could be written: {words_of(error)}", err=True)
+            sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order of the table: what is needed first stands first."""

@@ -51,7 +51,8 @@ def plan_post_deploy(
     """Pure. ``originals``: of each pin the local id of what stood there before; empty where it is not here."""
     title = "prove the deployment"
     if facts.engine_problem:
-        return Plan(title, refusal=facts.engine_problem)
+        words = f"{facts.engine_problem}. First: {facts.engine_mend}"
+        return Plan(title, refusal=words)
     if not facts.containers or facts.project is None:
         words = facts.compose_problem or "it has no container"
         return Plan(title, refusal=f"there is no deployment to prove: {words}")

@@ -107,7 +107,7 @@ def _service_steps(facts: Facts, problems: list[Finding], wait: float) -> Iterat
             yield from _restart(facts, container)
         else:
             continue
-        yield well(container.name, urls, wait, stale=container.state == "paused")
+        yield well(container.name, urls, wait)
     for service in missing_services(facts):
         words = f"docker compose up {service.name}, from the local image {service.image}"
         up = Step(words, Up(service.name), undo=f"docker compose rm --stop {service.name}")

@@ -134,5 +134,5 @@ def rollback(
     finally:
         terminal.close()
     if as_json:
-        click.echo(json.dumps(result.as_json(), ensure_ascii=False))
+        click.echo(json.dumps(result.as_json()))
     raise SystemExit(result.exit_code)

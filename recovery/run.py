@@ -91,7 +91,7 @@ def look(
         with session.terminal.working(f"{verb}: looking"):
             found = ranked(gather(session))
         if flags.as_json:
-            click.echo(json.dumps(as_json(verb, found, verdicts), ensure_ascii=False))
+            click.echo(json.dumps(as_json(verb, found, verdicts)))
         else:
             show_findings(found, verdict(found, verdicts), verbose=flags.verbose)
     raise SystemExit(0 if healthy(found) else 1)
@@ -108,7 +108,7 @@ def change(
         result = _changed(session, make_plan, compose)
         session.terminal.say(f"{result.status.replace('_', ' ')}: {result.words}")
         if flags.as_json:
-            click.echo(json.dumps(result.as_json(verb), ensure_ascii=False))
+            click.echo(json.dumps(result.as_json(verb)))
     raise SystemExit(result.exit_code)
 
 
@@ -127,8 +127,8 @@ def _changed(
     if ended := _ended_before(plan, session):
         return ended
     try:
-        with uninterrupted(session.terminal), _locked(plan, session.terminal):
-            return carry_out(plan, session, compose(session))
+        with uninterrupted(session.terminal), _locked(plan, session.terminal) as busy:
+            return carry_out(plan, session, compose(session), busy)
     except LockHeldError as error:
         return Result("refused", f"another change of this deployment is at work: {error}", plan)
 
@@ -146,12 +146,14 @@ def _ended_before(plan: Plan, session: Session) -> Result | None:
     return None
 
 
-def carry_out(plan: Plan, session: Session, compose: Compose | None) -> Result:
+def carry_out(
+    plan: Plan, session: Session, compose: Compose | None, busy: Path | None = None
+) -> Result:
     """Step by step, until one fails; where the plan says so, also after it."""
     begun: list[tuple[Step, str, bool]] = []
     failed = ""
     with session.terminal.working(session.verb) as progress:
-        hands = Hands(session.settings, session.engine, compose, progress)
+        hands = Hands(session.settings, session.engine, compose, progress, busy)
         for number, step in enumerate(plan.steps, 1):
             progress(f"[{number}/{len(plan.steps)}] {step.words}")
             try:
@@ -174,29 +176,42 @@ def carry_out(plan: Plan, session: Session, compose: Compose | None) -> Result:
     return Result("done", plan.done, plan, tuple(begun))
 
 
+def refuse(verb: str, words: str, *, as_json: bool) -> NoReturn:
+    """End a verb that only shows something, and could not."""
+    click.echo(words, err=True)
+    if as_json:
+        told = {"verb": verb, "outcome": "refused", "words": words}
+        click.echo(json.dumps(told))
+    raise SystemExit(1)
+
+
 def words_of(error: BaseException) -> str:
     """An error as one line for a person."""
     if isinstance(error, OSError):
-        return f"{error.filename or 'a file'}: {error.strerror or error}"
+        return f"{error.filename or 'the output'}: {error.strerror or error}"
     return printable(str(error), 1000)
 
 
 @contextlib.contextmanager
-def _locked(plan: Plan, terminal: Terminal) -> Iterator[None]:
-    """The deployment's lock, where there is one and it can be taken. Raises LockHeldError."""
+def _locked(plan: Plan, terminal: Terminal) -> Iterator[Path | None]:
+    """The deployment's lock, where there is one and it can be taken. Raises LockHeldError.
+
+    Gives the lock that others hold where the plan goes on all the same.
+    """
+    busy = None
     with contextlib.ExitStack() as stack:
         if plan.lock:
             who = f"pid {os.getpid()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
             try:
                 stack.enter_context(exclusive(plan.lock, who))
-            except LockHeldError as error:
+            except LockHeldError:
                 if not plan.locked_by_others:
                     raise
-                terminal.say(f"another change of this deployment is at work: {error}")
+                busy = plan.lock
             except OSError as error:
                 # A full disk or a directory of someone else's must not keep an app down.
                 terminal.say(f"without the lock of this deployment: {words_of(error)}")
-        yield
+        yield busy
 
 
 @contextlib.contextmanager

@@ -195,9 +195,11 @@ def _decided(plan: Plan, request: Request, terminal: Terminal, first: First) -> 
         raise RefusedError(
             f"{plan.target.title} is what runs now, and it is not well ({sick.detail}): a rollback to it cures nothing"
         )
-    for line in [*plan.lines(), *([f"reason: {request.reason}"] if request.reason else [])]:
-        terminal.say(line)
-    for line in (*([first.step.words] if first.step else []), *first.notes):
+    said = [f"note: {note}" for note in first.notes]
+    said += [first.step.words] if first.step else []
+    said += plan.lines()
+    said += [f"reason: {request.reason}"] if request.reason else []
+    for line in said:
         terminal.say(line)
     healthy = "the app answers healthy; --force rolls back all the same"
     if request.dry_run:

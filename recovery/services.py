@@ -166,12 +166,15 @@ def _well(facts: Facts, start: Step, wait: float) -> Step:
     return well(*_name_and_urls(facts, start), wait)
 
 
-def well(name: str, urls: tuple[str, ...], wait: float, *, stale: bool = False) -> Step:
-    """The step that waits until a service is well; ``stale``: it goes on and was not started anew."""
-    also = f", {' and '.join(urls)} answer{'' if len(urls) > 1 else 's'} well" if urls else ""
+def well(name: str, urls: tuple[str, ...], wait: float) -> Step:
+    """The step that waits until a service is well."""
+    well = "runs and is not unhealthy"
+    if urls:
+        answer = "answers" if len(urls) == 1 else "answer"
+        well = f"runs, is not unhealthy, and {' and '.join(urls)} {answer} well"
     return Step(
-        f"wait up to {wait:.0f} s until {name} runs, is not unhealthy{also}",
-        Well(name, urls, wait, stale),
+        f"wait up to {wait:.0f} s until {name} {well}",
+        Well(name, urls, wait),
         undo="nothing; if it fails: sermon-recovery logs --errors, sermon-recovery rollback",
     )
 

@@ -28,6 +28,8 @@ class Hands:
     engine: Engine
     compose: Compose | None
     progress: Callable[[str], None]
+    busy: Path | None = None
+    """The deployment's lock, where another change holds it and this one goes on beside it."""
 
 
 class Act(Protocol):

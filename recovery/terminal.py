@@ -27,7 +27,7 @@ HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a stop, and a terminal or SSH connection that went away."""
 
 
-class _Patient(io.TextIOBase):
+class Patient(io.TextIOBase):
     """A stream that never fails its writer: a reader that left, or a full disk, ends no change half-way."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -72,7 +72,7 @@ class Terminal:
     def __init__(self, log_dir: Path | None = None, *, verbose: bool = False) -> None:
         self.verbose = verbose
         self._status: Status | None = None
-        self._stream = _Patient(sys.stderr)
+        self._stream = Patient(sys.stderr)
         self.console = Console(file=self._stream, highlight=False, soft_wrap=True)  # type: ignore[arg-type]
         self._log = self._open_log(log_dir) if log_dir else None
 

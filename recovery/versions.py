@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from rich.table import Table
@@ -12,7 +12,7 @@ from rich.text import Text
 from recovery import inputs
 from recovery.ledger import ledger_path
 from recovery.options import looks
-from recovery.run import Flags, settings_of
+from recovery.run import Flags, refuse, settings_of
 from recovery.shown import stdout
 from target.version_keeper import LedgerFile
 from target.versions import Release
@@ -26,20 +26,15 @@ def versions(flags: Flags) -> None:
     try:
         ledger, problem = LedgerFile(path).read()
     except OSError as error:
-        _fail(f"{path}: {error.strerror}")
+        refuse("versions", f"{path}: {error.strerror}", as_json=flags.as_json)
     if problem:
-        _fail(problem)
+        refuse("versions", problem, as_json=flags.as_json)
     if flags.as_json:
         click.echo(json.dumps([_row(release) for release in ledger.releases]))
     elif ledger.releases:
         stdout().print(_table(ledger.releases), soft_wrap=True)
     else:
         click.echo(f"no version has been seen yet: {path} is empty or not there", err=True)
-
-
-def _fail(words: str) -> NoReturn:
-    click.echo(words, err=True)
-    raise SystemExit(1)
 
 
 def _row(release: Release) -> dict[str, Any]:

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from target.engine import COMPOSE_PROJECT, COMPOSE_SERVICE, Container, Engine
 from target.probe import ProbeResult, probe
 
+UNHEALTHY_SHARE = 1 / 3
+"""Of the whole wait. Without a ``start_period`` the Engine counts from the first failed check, so an
+application that boots slowly is called unhealthy before it is well (docs.docker.com, HEALTHCHECK)."""
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -24,6 +28,30 @@ class Patience:
     """Past it, a healthcheck that has said nothing yet no longer holds up what the probes show."""
     restarts: int = 3
     """Of the new container; as many are a crash loop."""
+    unhealthy_share: float = UNHEALTHY_SHARE
+
+    @property
+    def unhealthy(self) -> float:
+        """How long its healthcheck may say unhealthy, unbroken, before nothing more is hoped for."""
+        return self.deadline * self.unhealthy_share
+
+
+class UnhealthySince:
+    """Since when each container that runs has been unhealthy without a break; a restart is one."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, tuple[int, float]] = {}
+
+    def seconds(self, container: Container, now: float) -> float:
+        """How long by now; 0 where it is not, or was only just seen to be. ``now``: of one clock that only goes on."""
+        if not (container.running and container.health == "unhealthy"):
+            self._since.pop(container.id, None)
+            return 0.0
+        restarts, since = self._since.get(container.id, (container.restart_count, now))
+        if restarts != container.restart_count:
+            since = now
+        self._since[container.id] = (container.restart_count, since)
+        return now - since
 
 
 def probe_once(url: str, timeout_seconds: float = 5.0, expected_body: str = "") -> ProbeResult:
@@ -78,12 +106,15 @@ def verify(
     began = time.monotonic()
     good_since: float | None = None
     restarts, last = 0, "nothing was seen yet"
+    unhealthy = UnhealthySince()
     while (now := time.monotonic()) - began < patience.deadline:
         if wrong := runs_image(engine, project, service, image_id):
             return wrong
         containers = service_containers(engine, project, service)
-        if hopeless := next(filter(None, (_hopeless(c, patience) for c in containers)), None):
-            return hopeless
+        for container in containers:
+            lasts = unhealthy.seconds(container, now)
+            if hopeless := _hopeless(container, patience, lasts):
+                return hopeless
         result = probe_once(url, patience.probe_timeout, expected_body)
         restarted = sum(c.restart_count for c in containers)
         waiting = [c for c in containers if not _settled(c, now - began, patience)]
@@ -101,18 +132,20 @@ def verify(
     return f"not well within {patience.deadline:.0f}s: {last}"
 
 
-def _hopeless(container: Container, patience: Patience) -> str | None:
+def _hopeless(container: Container, patience: Patience, unhealthy_seconds: float) -> str | None:
     """What no further waiting cures."""
     if container.state in ("exited", "dead"):  # what its healthcheck says then is no reason
         return f"{container.name} {container.state} with code {container.exit_code}"
-    if container.health == "unhealthy":
-        return f"the healthcheck of {container.name} says unhealthy"
     if container.restart_count >= patience.restarts:
         return f"{container.name} restarted {container.restart_count} times (exit code {container.exit_code})"
+    if unhealthy_seconds >= patience.unhealthy:
+        return (
+            f"the healthcheck of {container.name} has said unhealthy for {unhealthy_seconds:.0f} s"
+        )
     return None
 
 
 def _settled(container: Container, elapsed: float, patience: Patience) -> bool:
-    if not container.running:
+    if not container.running or container.health == "unhealthy":
         return False
     return container.health in (None, "healthy") or elapsed >= patience.starting

@@ -43,7 +43,7 @@ def backup_list(flags: Flags) -> None:
             words = age_words(found, datetime.now(UTC))
             bad = any(one.manifest is None for one in found)
     if flags.as_json:
-        click.echo(json.dumps(_as_json(found, words, bad=bad), ensure_ascii=False))
+        click.echo(json.dumps(_as_json(found, words, bad=bad)))
     else:
         _show(found)
         stdout().print(f"{directory}: {words}", markup=False)

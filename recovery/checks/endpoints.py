@@ -28,7 +28,8 @@ def application(session: Session, _: Facts) -> list[Finding]:
 def minio_live(session: Session, _: Facts) -> list[Finding]:
     settings = session.settings
     url = settings.minio_url + settings.minio_health_path
-    mend = "sermon-recovery check-minio; then sermon-recovery quick-fix"
+    look = "logs" if session.verb == "check-minio" else "check-minio"
+    mend = f"sermon-recovery {look}; then sermon-recovery quick-fix"
     return [_finding("MinIO", _ask(session, url, settings.minio_health_body), mend)]
 
 

@@ -126,7 +126,7 @@ def app_image(
 ) -> AppImage:
     """Build the stand-in app as ``tag``, labelled with ``revision``, its BEHAVIOUR baked in.
 
-    ``behaviour`` is one that tests/standins/app.py knows: good, broken, slow, crash, unhealthy or hungry.
+    ``behaviour`` is one that tests/standins/app.py knows: good, broken, slow, crash, unhealthy, hungry or warming.
     """
     with tempfile.TemporaryDirectory() as context:
         shutil.copy(APP_SOURCE, Path(context) / "app.py")

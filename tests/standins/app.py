@@ -1,7 +1,7 @@
 """A stand-in for the Sermon Uploader and its MinIO: one file, nothing but Python's standard library.
 
 It runs in a container as ``python /app.py``. ROLE=app|minio|single (both in one container),
-BEHAVIOUR=good|broken|slow|crash|unhealthy|hungry, MINIO_BEHAVIOUR=good|broken (of MinIO under ROLE=single),
+BEHAVIOUR=good|broken|slow|crash|unhealthy|hungry|warming, MINIO_BEHAVIOUR=good|broken (of MinIO under ROLE=single),
 APP_PORT, MINIO_PORT, MINIO_DATA, HOST. The routes, the bodies and the log lines are those of the real
 application; its access line is that of gofiber/fiber v2.51.0, middleware/logger.
 """
@@ -23,11 +23,13 @@ from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 SLOW_SECONDS = 6.0
+WARM_AFTER_SECONDS = 5.0
 CRASH_AFTER_SECONDS = 2.0
 UPLOADS = ("/api/upload", "/api/uploads/sermon")
 CLUSTER = "/minio/health/cluster"
 MINIO_HEALTH = ("/minio/health/live", "/minio/health/ready", CLUSTER)
 DATA = Path(os.environ.get("MINIO_DATA", "/data"))
+BEGAN = time.monotonic()
 _OUTPUT = threading.Lock()
 
 
@@ -156,7 +158,8 @@ class App(Handler):
             return 500, {"error": True, "message": "Internal Server Error"}
         reading = self.command in ("GET", "HEAD")
         if path == "/api/health" and reading:
-            unhealthy = self.behaviour == "unhealthy"
+            warming = self.behaviour == "warming" and time.monotonic() - BEGAN < WARM_AFTER_SECONDS
+            unhealthy = self.behaviour == "unhealthy" or warming
             return (503, {"status": "unhealthy"}) if unhealthy else (200, health())
         if path == "/api/version" and reading:
             return 200, version()

@@ -47,8 +47,7 @@ def test_what_is_broken_is_mended_and_what_is_well_is_left_alone(
     containers: tuple[Any, ...], found: list[Finding], wanted: list[object]
 ) -> None:
     plan = plan_quick_fix(facts(*containers), found, Garbage(), 60)
-    paused = any(container.state == "paused" for container in containers)
-    assert acts(plan) == [*wanted, Well(APP, (APP_URL,), 60, stale=paused)]
+    assert acts(plan) == [*wanted, Well(APP, (APP_URL,), 60)]
     assert any("application" in note or APP in note or "backend" in note for note in plan.notes)
 
 

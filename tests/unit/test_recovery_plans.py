@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from recovery.acts import Start, Stop, Stopped, Up, Well
+from recovery.acts import Start, Stop, Up, Well
 from recovery.deployments import Facts
 from recovery.services import plan_emergency_restart, plan_restart
 from recovery.settings import RecoverySettings
 from recovery.steps import Plan
-from recovery.stop import plan_stop
+from recovery.stop import Stopped, plan_stop
 from target.compose import Service
 from tests.unit.recovery_kit import V2, backend, container, facts, minio, project
 
@@ -61,6 +61,14 @@ def test_a_missing_directory_keeps_nobody_from_stopping() -> None:
     assert len(plan.steps) == 3
     assert any("no such directory" in note for note in plan.notes)
     assert plan.locked_by_others
+
+
+@pytest.mark.parametrize("state", ["running", "exited"])
+def test_what_another_change_starts_meanwhile_is_stopped_too(state: str) -> None:
+    """Also where at this moment nothing runs: a rollback is between stop and start."""
+    plan = plan_stop(facts(backend(state=state)), "pid 7 since noon")
+    assert "until the other change has ended" in plan.steps[-1].words
+    assert any("pid 7 since noon" in note for note in plan.notes)
 
 
 @pytest.mark.parametrize("make", [plan_stop, plan_restart, plan_emergency_restart])

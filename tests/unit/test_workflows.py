@@ -77,3 +77,13 @@ def test_a_rollback_and_a_deployment_wait_for_each_other() -> None:
     )
     assert ours == theirs
     assert (ours["cancel-in-progress"], ours["queue"]) == (False, "max")
+
+
+def test_an_emergency_stop_waits_for_nothing_and_nothing_waits_for_its_approval() -> None:
+    """A job that waits for a person holds its group: two stops must not share one either."""
+    jobs = _document(ROLLBACK)["jobs"]
+    group, others = (jobs[name]["concurrency"]["group"] for name in ("stop", "rollback"))
+    assert "environment" in jobs["stop"]
+    assert "${{ github.run_id }}" in group
+    assert not group.startswith(others)
+    assert jobs["stop"]["concurrency"]["cancel-in-progress"] is False

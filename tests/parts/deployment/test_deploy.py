@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Never
@@ -94,6 +96,22 @@ def test_a_target_that_is_not_well_is_taken_back(
     assert running.compose_file.read_bytes() == content
     assert client.container(APP).image_id == app_images.v2.id == outcome.image_id
     assert client.container(MINIO).id == before[MINIO]
+
+
+def test_a_target_that_boots_slowly_is_waited_for(
+    running: Project, settings: DeploymentSettings, client: Engine, engine: DockerEngine
+) -> None:
+    """Without a start period the Engine calls it unhealthy first."""
+    slow = app_image(engine, "sermon-uploader:warming", revision="d5" * 20, behaviour="warming")
+    patience = dataclasses.replace(SOON, deadline=60, unhealthy_share=0.5)
+    began = f"{time.time():.3f}"
+    outcome, said = go(plan(settings, client, slow.id), patience)
+    assert outcome.done, (outcome, said)
+    assert client.container(APP).image_id == slow.id
+    period = ("--since", began, "--until", f"{time.time():.3f}")
+    of_it = ("--filter", f"container={APP}", "--filter", "event=health_status")
+    told = engine.docker("events", *period, *of_it, "--format", "{{.Action}}")
+    assert told.splitlines() == ["health_status: unhealthy", "health_status: healthy"]
 
 
 def test_an_error_of_the_disk_after_the_pin_puts_back(

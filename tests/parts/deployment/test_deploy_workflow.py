@@ -129,7 +129,7 @@ def test_a_new_version_runs_by_its_own_tag_under_a_window(shop: Shop, client: En
 
 def test_a_version_that_is_not_well_is_a_red_run(shop: Shop, client: Engine) -> None:
     bad = app_image(
-        shop.project.engine, "sermon-uploader:sick", revision="d4" * 20, behaviour="unhealthy"
+        shop.project.engine, "sermon-uploader:crash", revision="d4" * 20, behaviour="crash"
     )
     done = shop.deploy(shop.built(bad))
     assert done.returncode == 1

@@ -19,6 +19,7 @@ from target.engine import Engine
 from target.lock import exclusive
 from target.version_keeper import LedgerFile
 from tests.conftest import AppImages
+from tests.parts.deployment.killing import image_of
 from tests.parts.deployment.kit import WORKFLOW, Env, on_the_runner, state_of
 from tests.real.images import app_image
 from tests.real.processes import wait_for
@@ -208,18 +209,25 @@ def test_a_cancelled_run_leaves_no_half_change(
 
 
 @pytest.mark.engine
-def test_an_emergency_stop_stops_the_deployment_alone(
+def test_an_emergency_stop_stops_the_deployment_alone_and_for_good(
     run: Run, client: Engine, app_images: AppImages, discord: Discord, project: Project
 ) -> None:
+    """At once with a rollback, whose target keeps it waiting, and which then puts back what ran before."""
+    sick = app_image(project.engine, "sermon-uploader:sick", revision="d4" * 20, behaviour="unhealthy")  # fmt: skip
     other = project.engine.docker(
         *("run", "--detach", "--network", "none", "--entrypoint", "sleep", app_images.v1.tag, "600")
     ).strip()
     try:
-        done = run(rollback_type="emergency_stop")
+        with ThreadPoolExecutor() as pool:
+            rollback = pool.submit(run, target_image=sick.tag)
+            wait_for(lambda: image_of(client) == sick.id, "the rollback to have begun", within=120)
+            done = run(rollback_type="emergency_stop")
+            assert rollback.result().returncode == 1
         assert done.returncode == 0, done.stdout + done.stderr
         assert {client.container(name).state for name in (APP, MINIO)} == {"exited"}
+        assert image_of(client) == app_images.v2.id  # put back, and stopped once more
         assert client.container(other).running
-        assert title(discord) == "Emergency stop: Done"
+        assert "Emergency stop: Done" in [str(m.embeds[0]["title"]) for m in discord.messages[-2:]]
     finally:
         project.engine.docker("rm", "--force", other)
         project.up()

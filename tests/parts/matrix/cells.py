@@ -59,7 +59,7 @@ def call(place: Place, state: str, verb: str, *words: str) -> tuple[Result, Any]
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     try:
-        return done, json.loads(done.stdout or "null")
+        return done, json.loads(done.stdout)
     except ValueError:
         raise AssertionError(f"{verb}: no JSON: {done.output}") from None
 
@@ -188,11 +188,11 @@ HOLDS: dict[str, Callable[[Place, Any], None]] = {
 
 def _seen(place: Place, verb: str, done: Result, said: Any) -> tuple[str, str]:
     if verb == "versions":
-        return ("shown" if said else "refused"), plain(
-            place, "; ".join(r["tag"] for r in said or ()) or done.stderr
-        )
+        if done.exit_code:
+            return said["outcome"], plain(place, said["words"])
+        return "shown", plain(place, "; ".join(r["tag"] for r in said))
     if verb == "logs":
-        return ("shown" if said else "refused"), "" if said else plain(place, done.stderr)
+        return said.get("outcome", "shown"), plain(place, said.get("words", ""))
     if verb == "backup-list":
         return said["outcome"], plain(place, said["words"])
     problems = [f"{f['what']}: {f['words']}" for f in said["findings"] if f["level"] == "problem"]

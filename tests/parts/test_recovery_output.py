@@ -1,0 +1,82 @@
+"""What the toolkit says, where it is hard to say it: JSON of every verb that fails, odd paths, outputs that are full."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import recovery.checks.network
+from recovery.cli import main
+from recovery.http import Reply
+from recovery.verbs import VERBS, Verb
+from tests.parts.deployment.kit import COMMAND
+from tests.parts.exporter_kit import NOWHERE
+
+NO_UTF8 = os.fsdecode(b"/nowhere/\xff\xfe")
+
+
+@pytest.fixture
+def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A machine without Docker, without a project, and with odd names; the outside is not asked."""
+
+    def reached(urls: dict[str, str], _seconds: float = 0) -> dict[str, Reply]:
+        return {name: Reply(200, "HTTP 200", date=time.time()) for name in urls}
+
+    monkeypatch.setattr(recovery.checks.network, "ask_all", reached)
+    return {
+        "PATH": os.environ["PATH"],
+        "DOCKER_HOST": f"unix://{tmp_path}/no.sock",
+        "COMPOSE_PROJECT_DIR": NO_UTF8,
+        "STATE_DIR": str(tmp_path / "state"),
+        "BACKUP_DIR": "/proc/nowhere",
+        "LOG_DIR": "/dev/null/log",
+        "APP_URL": NOWHERE,
+        "MINIO_URL": NOWHERE,
+    }
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_json_is_one_object_also_where_nothing_works(verb: Verb, nothing: dict[str, str]) -> None:
+    words = [verb.name, "--json", *(["--yes"] if verb.changes else [])]
+    done = CliRunner(env={**dict.fromkeys(os.environ), **nothing}).invoke(main, words)
+    assert isinstance(done.exception, SystemExit | None), done.exception
+    said = json.loads(done.stdout)
+    if verb.name == "versions":
+        assert (done.exit_code, said) == (0, [])
+    elif verb.name == "rollback":
+        assert (done.exit_code, said["outcome"]) == (1, "refused")
+    else:
+        assert said["verb"] == verb.name
+        assert said["words"]
+        assert done.exit_code in (0, 1)
+
+
+@pytest.mark.parametrize("words", [("health-check",), ("versions", "--json")])
+def test_an_output_on_a_full_disk_is_said_in_words(
+    words: tuple[str, ...], nothing: dict[str, str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [COMMAND, *words], env=nothing, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "not all could be written: the output: No space left on device"  # fmt: skip
+    assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_that_knows_only_ascii_gets_all_the_words(nothing: dict[str, str]) -> None:
+    done = subprocess.run(
+        [COMMAND, "backup-create"],
+        env={**nothing, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "no compose file could be saved" in done.stderr
