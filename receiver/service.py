@@ -42,12 +42,14 @@ from receiver.maintenance.silences import Mirror
 from receiver.maintenance.windows import open_around_deployment
 from receiver.metrics import Metrics, StoreGauges
 from receiver.notifiers import configured
+from receiver.notifiers.elsewhere import Elsewhere
 from receiver.rollback.readiness import RollbackReady
 from receiver.rollback.route import Router
 from receiver.settings import ReceiverSettings
 from receiver.signing import open_signer
 from receiver.store import incidents
 from receiver.store.database import Database
+from receiver.telling.elsewhere import Keeper
 from receiver.telling.heartbeat import Heartbeat
 from receiver.telling.outbox import Outbox
 from receiver.timers import Timers
@@ -249,6 +251,11 @@ class Receiver:
             asyncio.create_task(reconciler.run(), name="reconciliation"),
             asyncio.create_task(digest.run(), name="digest"),
         ]
+
+        if self.settings.fallbacks:
+            way = Elsewhere(self.settings.fallbacks)
+            keeper = Keeper(self._database, self.settings, metrics, self._clock, way)
+            self._sentries.append(asyncio.create_task(keeper.run(), name="telling elsewhere"))
 
         def arrived(webhook: Webhook) -> None:
             watchdog.heard()

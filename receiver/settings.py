@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -84,6 +85,12 @@ def _watchdog(value: timedelta) -> timedelta:
     return value
 
 
+def _fallback(value: timedelta) -> timedelta:
+    if not timedelta(minutes=1) <= value <= timedelta(days=1):
+        raise ValueError("allowed: 1m to 1d")
+    return value
+
+
 def _image_age(value: timedelta) -> timedelta:
     if value < timedelta(days=1):
         raise ValueError("allowed: 1d and longer")
@@ -163,6 +170,8 @@ class ReceiverSettings(DeploymentSettings, HostSettings, Thresholds):
     digest_at: Annotated[str, AfterValidator(_time_of_day)] = "09:00"
     discord_mention: Annotated[str, AfterValidator(_mention)] | None = None
     contacts: str = Field("", max_length=1000)
+    fallback_urls: SecretStr | None = None
+    fallback_after: Annotated[Duration, AfterValidator(_fallback)] = parse_duration("10m")
     public_url: HttpUrl | None = None
 
     github_token: Token | None = None
@@ -200,11 +209,21 @@ class ReceiverSettings(DeploymentSettings, HostSettings, Thresholds):
                 f"RECEIVER_LISTEN={self.receiver_listen} is not loopback: WEBHOOK_TOKEN and BOARD_TOKEN are needed"
                 " (sermon-monitor secrets init DIR makes them)"
             )
+        if self.fallbacks and importlib.util.find_spec("apprise") is None:
+            raise ValueError(
+                'FALLBACK_URLS needs an extra: pip install "sermon-monitor[elsewhere]"'
+            )
         if self.github_token and not self.github_repo:
             raise ValueError(
                 "GITHUB_TOKEN is set without GITHUB_REPO: allowed: OWNER/NAME of the application"
             )
         return self
+
+    @property
+    def fallbacks(self) -> tuple[SecretStr, ...]:
+        """FALLBACK_URLS, one by one."""
+        text = self.fallback_urls.get_secret_value() if self.fallback_urls else ""
+        return tuple(SecretStr(url) for url in text.split())
 
     @property
     def zone(self) -> tzinfo:

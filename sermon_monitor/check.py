@@ -19,6 +19,7 @@ from receiver.store.database import StoreError
 from receiver.telling.card import AlertLine, IncidentView
 from receiver.telling.delivery import DeliveryError
 from sermon_monitor import store_file
+from sermon_monitor.check_elsewhere import elsewhere
 from sermon_monitor.check_kernel import kernel
 from sermon_monitor.check_machine import machine
 from sermon_monitor.check_remote import drift
@@ -60,6 +61,7 @@ async def check(settings: Settings, *, send: bool, idle: Sequence[str] = ()) -> 
         )
         found += _destinations(settings)
         found += [*await rollback(http, settings), *await local_rollback(settings)]
+        found += await elsewhere(settings, send=send)
         if send:
             found.append(await _send(http, settings))
     return found
