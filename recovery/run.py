@@ -30,6 +30,7 @@ from target.settings import SettingsError, read_settings
 
 Status = Literal["done", "nothing", "dry_run", "refused", "failed"]
 EXPECTED = (StepError, EngineError, ComposeError, DeployError, OSError)
+INTERRUPTED = "stopped by Ctrl-C before anything was changed"
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,8 @@ def _changed(
             plan = make_plan(session)
     except EXPECTED as error:
         return Result("refused", words_of(error), Plan(session.verb, refusal=words_of(error)))
+    except KeyboardInterrupt:
+        return Result("refused", INTERRUPTED, Plan(session.verb, refusal=INTERRUPTED))
     for indent, line in plan.lines() if plan.steps else ():
         session.terminal.say(line, indent=indent)
     if ended := _ended_before(plan, session):

@@ -14,7 +14,7 @@ from recovery.inputs import clock_is_behind, printable, too_late
 from recovery.ledger import ledger_path
 from recovery.ports import listening, taken
 from recovery.rollback_target import Wanted, resolve
-from recovery.run import EXPECTED, Flags, Session, words_of
+from recovery.run import EXPECTED, INTERRUPTED, Flags, Session, words_of
 from recovery.settings import RecoverySettings
 from recovery.steps import Hands
 from recovery.terminal import Terminal, uninterrupted
@@ -109,6 +109,8 @@ def roll_back(settings: RecoverySettings, request: Request, terminal: Terminal) 
         result = Result(error.status, str(error), request, plan)
     except DeployError as error:
         result = Result("refused", without_engine(str(error)), request, plan)
+    except KeyboardInterrupt:  # once it has begun to change something, Ctrl-C waits for its end
+        result = Result("refused", INTERRUPTED, request, plan)
     finally:
         engine.close()
     if result.status == "done" and result.outcome:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +19,7 @@ STYLES: dict[Level, str] = {
     "ok": "green",
 }
 MOST_WELL = 8
+NARROW_COLUMNS = 60
 PIPE_COLUMNS = 4000
 """Into a file or a pipe no line is cut."""
 
@@ -30,6 +32,22 @@ def show_findings(findings: Sequence[Finding], verdict: str, *, verbose: bool) -
         one = Finding("ok", f"{len(well)} more", f"{names} (--verbose says how)")
         findings = [*(finding for finding in findings if finding.level != "ok"), one]
     console = stdout()
+    console.print(_narrow(findings) if console.width < NARROW_COLUMNS else _table(findings))
+    console.print(Text(verdict, "bold"))
+
+
+def _narrow(findings: Sequence[Finding]) -> Group:
+    """One below the other, for a telephone at night."""
+    rows: list[Text | Padding] = []
+    for finding in findings:
+        rows.append(Text(f"{finding.level}: {printable(finding.what)}", STYLES[finding.level]))
+        rows.append(Padding(Text(printable(finding.words, 2000)), (0, 0, 0, 2)))
+        if finding.mend:
+            rows.append(Padding(Text(f"→ {printable(finding.mend, 2000)}", "bold"), (0, 0, 0, 2)))
+    return Group(*rows)
+
+
+def _table(findings: Sequence[Finding]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(max_width=24)
@@ -42,8 +60,7 @@ def show_findings(findings: Sequence[Finding], verdict: str, *, verbose: bool) -
         )
         if finding.mend:
             table.add_row("", "", Text(f"→ {printable(finding.mend, 2000)}", "bold"))
-    console.print(table)
-    console.print(Text(verdict, "bold"))
+    return table
 
 
 def stdout() -> Console:

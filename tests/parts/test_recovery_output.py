@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 import recovery.checks.network
+import recovery.shown
 from recovery.cli import main
+from recovery.finding import Finding
 from recovery.http import Reply
+from recovery.run import INTERRUPTED
+from recovery.shown import show_findings
 from recovery.verbs import VERBS, Verb
 from tests.parts.deployment.kit import COMMAND
 from tests.parts.exporter_kit import NOWHERE
@@ -80,3 +88,52 @@ def test_a_terminal_that_knows_only_ascii_gets_all_the_words(nothing: dict[str, 
     )
     assert done.returncode == 1
     assert "no compose file could be saved" in done.stderr
+
+
+def test_on_a_telephone_one_finding_stands_below_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(file=io.StringIO(), width=40)
+    monkeypatch.setattr(recovery.shown, "stdout", lambda: console)
+    name = "DISCORD_WEBHOOK_URL is not set: nobody is told"
+    found = [Finding("warning", "Discord", name, f"set {name[:19]}"), Finding("ok", "disk", "room")]
+    show_findings(found, "healthy: 1 warning", verbose=False)
+    assert isinstance(console.file, io.StringIO)
+    assert [line.rstrip() for line in console.file.getvalue().splitlines()] == [
+        "warning: Discord",
+        "  DISCORD_WEBHOOK_URL is not set: nobody",
+        "  is told",
+        "  → set DISCORD_WEBHOOK_URL",
+        "ok: disk",
+        "  room",
+        "healthy: 1 warning",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verb", "place"),
+    [("quick-fix", "recovery.quickfix.gather"), ("rollback", "recovery.run_rollback._plan")],
+)
+def test_ctrl_c_before_a_change_says_that_there_was_none(
+    verb: str, place: str, nothing: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, interrupted)
+    done = CliRunner(env=nothing).invoke(main, [verb, "--yes", "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["words"]) == (1, INTERRUPTED)
+    assert INTERRUPTED in done.stderr
+
+
+def test_ctrl_c_while_it_is_read_in_ends_it_without_a_word() -> None:
+    code = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "recovery.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from recovery.start import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
