@@ -42,7 +42,13 @@ def main() -> None:
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(10**6)
     goal = Goal(arguments.kills, arguments.each, arguments.worlds, arguments.minutes * 60)
     tally = read_tally(arguments.tally)
-    campaign = Campaign(seed, goal, arguments.at_once, lambda line: print(line, flush=True), tally)
+
+    def tell(line: str) -> None:
+        print(line, flush=True)
+        if arguments.tally:  # whoever ends us keeps what was counted
+            tally.save(arguments.tally)
+
+    campaign = Campaign(seed, goal, arguments.at_once, tell, tally)
     if arguments.plots:
         campaign.fixed = Scenario(seed, tuple(arguments.plots), frozenset(arguments.spare))
     # A caller that is killed in the middle of its request is what all this is about.
