@@ -15,6 +15,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,10 +132,11 @@ class Drill:
 def remove_old(folder: Path) -> None:
     """What a drill that was killed left: all of it is plain, and its owner's alone."""
     for path in folder.glob(f"{SCRATCH}*"):
-        status = path.lstat()
-        mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
-        if mine and time.time() - status.st_mtime > OLD_SECONDS:
-            shutil.rmtree(path)
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+            if mine and time.time() - status.st_mtime > OLD_SECONDS:
+                shutil.rmtree(path)
 
 
 def chosen_objects(found: Sequence[Entry], sample: int) -> list[Entry]:

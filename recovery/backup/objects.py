@@ -24,8 +24,8 @@ THREADS = 4
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 60.0
 TRIES = 3
 """Of a request that got no answer."""
-PART = 8 << 20
-"""Bytes of one part of a large upload; each is held in memory, THREADS times."""
+PARTS = tuple(mib << 20 for mib in (16, 8, 5, 10))
+"""Bytes of one part of a large upload, as clients cut them; each is held in memory, THREADS times."""
 EXPIRES = "expires"
 """The client would make it metadata of the user's."""
 KEPT = ("cache-control", "content-disposition", "content-encoding", "content-language", EXPIRES)
@@ -35,6 +35,7 @@ NAMES = (("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"), ("MINIO_ROOT_USER", "MINIO_RO
 """As the deployment's .env may call them."""
 SCRATCH = "sermon-drill-"
 """Begins the name of a bucket that a drill made; it is in no backup."""
+_IN_PARTS = re.compile(r"[0-9a-f]{32}-[0-9]{1,5}")
 _GONE = ("NoSuchKey", "NoSuchBucket")
 _NO_SUCH = ("NoSuchTagSet", "NoSuchBucketPolicy", "NotImplemented", "MethodNotAllowed")
 
@@ -198,7 +199,7 @@ class Objects:
                 content_type=about.headers.get(CONTENT_TYPE, "application/octet-stream"),
                 metadata=headers,
                 tags=wanted if tags else None,
-                part_size=max(PART, about.bytes // 9000),
+                part_size=part_bytes(about),
                 num_parallel_uploads=1,
             )
 
@@ -262,6 +263,16 @@ class Objects:
             raise StepError(
                 f"MinIO at {self._url} ended in the middle, or does not answer ({_short(error)}): cannot {what}"
             ) from error
+
+
+def part_bytes(about: About) -> int:
+    """How large the parts are to be: as they were, so far as the ETag tells, for then it is the same again. Pure.
+
+    Of an object in parts the ETag ends in their number; S3 takes at most 10,000 of them.
+    """
+    count = int(about.etag.rpartition("-")[2]) if _IN_PARTS.fullmatch(about.etag) else 0
+    fitting = (size for size in PARTS if -(-about.bytes // size) == count)
+    return next(fitting, max(PARTS[1], about.bytes // 9000))
 
 
 def _refusal(error: Any) -> str:

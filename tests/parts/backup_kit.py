@@ -37,7 +37,8 @@ ODD = (
     *("folder/", "folder/in it", "both", "both/of them", "ü" * 127, "z" * 255),
     "/".join(["y" * 250] * 4),
 )
-"""What the server at hand takes; it folds // and backslashes itself, and takes 255 bytes between two slashes."""
+"""What the server at hand holds. It folds // and backslashes itself, holds 255 bytes between two slashes and nothing
+under a name that ends in one; the client has no . and .. between them."""
 BROWSERS = {
     "Content-Type": "audio/wav",
     "Content-Disposition": 'attachment; filename="Predigt für ☦.wav"',
@@ -148,7 +149,8 @@ def fill(client: Minio, bucket: str, count: int, large: int = 0) -> None:
 
     def one(number: int) -> None:
         name = ODD[number] if number < len(ODD) else f"2026/{number % 7}/sermon {number}.wav"
-        content = b"" if number % 40 == 30 else f"{number} ".encode() * (number % 900)
+        empty = number % 40 == 30 or name.endswith("/")
+        content = b"" if empty else f"{number} ".encode() * (number % 900)
         more: dict[str, Any] = {"content_type": "audio/wav"}
         if number % 3 == 0:
             more["metadata"] = {

@@ -51,6 +51,8 @@ def test_objects_come_back_byte_for_byte(place: Place, storage: Storage) -> None
     restored = place.verb("backup-restore", "first", "--with-data", "--yes")
     assert restored["outcome"] == "done", restored
     assert seen(storage.client, BUCKET) == before
+    again = place.verb("backup-restore", "first", "--with-data", "--yes")
+    assert "0 written, the others were there" in again["steps"][-1]["result"]
     assert (place.project / "docker-compose.yml").read_text() == COMPOSE
     assert (place.project / ".env").read_text() == ENV
     assert stat.S_IMODE((place.project / ".env").stat().st_mode) == 0o600

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import random
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,12 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recovery.backup.daily import following
+from recovery.backup.drill import remove_old
 from recovery.backup.first import decided
 from recovery.backup.manifest import Data, Kind, Manifest
+from recovery.backup.objects import About, part_bytes
 from recovery.backup.places import filesystem_of, leaves_the_machine
 from recovery.backup.retention import Retention, staying
 from recovery.backup.sealing import FRAME, TAG, DamagedError, Key, new_key, open_key, opened, sealed
 from recovery.backup.shelf import is_fresh
+from recovery.backup.wire import from_wire, to_wire
 from recovery.steps import Plan, StepError
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -148,3 +153,38 @@ def test_what_cannot_be_saved_first_holds_only_what_cannot_be_undone() -> None:
 @pytest.mark.parametrize(("at", "day"), [("13:00", 26), ("12:00", 27), ("03:30", 27)])
 def test_the_next_time(at: str, day: int) -> None:
     assert following(NOW, datetime.strptime(at, "%H:%M")).day == day  # noqa: DTZ007 - a time of day
+
+
+@pytest.mark.parametrize(
+    ("etag", "mib", "part"),
+    [("", 3, 8), ("-2", 20, 16), ("-3", 20, 8), ("-4", 20, 5), ("-20", 200, 10), ("-7", 20, 8)],
+)
+def test_an_object_is_written_in_the_parts_that_it_had(etag: str, mib: int, part: int) -> None:
+    about = About(mib << 20, f"{'a' * 32}{etag}", "")
+    assert part_bytes(about) == part << 20
+
+
+def test_a_very_large_object_has_no_more_parts_than_s3_takes() -> None:
+    assert -(-(5 << 40) // part_bytes(About(5 << 40, "", ""))) <= 10_000
+
+
+@pytest.mark.parametrize("text", ["", "plain", "Predigt für ☦", "Ã¼"])
+def test_a_header_goes_over_the_wire_as_utf_8(text: str) -> None:
+    assert to_wire(text).encode("latin-1") == text.encode()
+    assert from_wire(to_wire(text)) == text
+
+
+def test_a_header_that_is_no_utf_8_stays_as_it_is_read() -> None:
+    assert from_wire("\xfcber") == "\xfcber"
+
+
+def test_what_a_killed_drill_left_goes_once_it_is_old(tmp_path: Path) -> None:
+    for name, age in (("sermon-drill-old", 7200), ("sermon-drill-young", 60), ("other", 7200)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".env").write_text("SECRET=x")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    (tmp_path / "sermon-drill-link").symlink_to(tmp_path / "other")
+    remove_old(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"sermon-drill-young", "sermon-drill-link", "other"}
+    assert (tmp_path / "other" / ".env").exists()
