@@ -6,12 +6,12 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
-from recovery.backup.first import shown_age
+from recovery.backup.first import fresh_first, without_backup
 from recovery.backup.places import UNFINISHED
 from recovery.checks.project import pinned
 from recovery.checks.storage import size
@@ -20,6 +20,7 @@ from recovery.ledger import ledger_path
 from recovery.options import changes
 from recovery.run import Flags, Session, change
 from recovery.steps import Hands, Plan, Step
+from target.backups import STATUS
 from target.reclaimable import Reclaimable, reclaimable
 from target.version_keeper import LedgerFile
 from target.versions import OWN_IMAGES, Ledger, repository_of
@@ -44,18 +45,20 @@ class Garbage:
 
 
 @click.command("cleanup", epilog="Example: sermon-recovery cleanup --dry-run")
+@without_backup
 @changes
-def cleanup(flags: Flags) -> None:
+def cleanup(flags: Flags, without_backup: bool) -> None:
     """Make room: old versions of the application, images without a name, build cache, temporary files.
 
     Never a volume, a container, a log, the image that runs, a version that proved good lately, or
-    anything of somebody else's that has a name.
+    anything of somebody else's that has a name. Where there is no fresh backup one of the configuration is
+    made first; where none can be made it is refused, unless for want of room.
     """
 
     def plan(session: Session) -> Plan:
         facts = gather(session)
         plan = plan_cleanup(facts, garbage(session, facts))
-        return replace(plan, notes=(*plan.notes, shown_age(session))) if plan.steps else plan
+        return fresh_first(session, facts, "cleanup", plan, told=without_backup)
 
     change("cleanup", flags, plan)
 
@@ -152,11 +155,15 @@ def _named(facts: Facts) -> set[str]:
 
 
 def _leftovers(facts: Facts) -> Iterator[tuple[Path, int]]:
-    """Temporary files of ours that a crash left: those of replace_text, and unfinished backups."""
+    """Temporary files of ours that a crash left: those of replace_text, and unfinished backups.
+
+    A restore also replaces .env, so that what a crash left of it holds passwords.
+    """
     settings = facts.settings
-    names = [file.name for file in facts.compose.files] if facts.compose else []
+    names = [".env", *(file.name for file in (facts.compose.files if facts.compose else ()))]
     places = [(settings.compose_project_dir, [f".{name}." for name in names])]
-    places += [(settings.state_dir, [".versions.json."]), (settings.backup_dir, [UNFINISHED])]
+    places += [(settings.state_dir, [".versions.json."])]
+    places += [(settings.backup_dir, [UNFINISHED, f".{STATUS}."])]
     for folder, beginnings in places:
         for entry in _entries(folder):
             if any(entry.name.startswith(one) for one in beginnings):

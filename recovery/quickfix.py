@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import click
 
@@ -15,6 +16,7 @@ from recovery.acts import (
     Unpause,
     Up,
 )
+from recovery.backup.first import shown_age
 from recovery.checks.containers import containers
 from recovery.checks.endpoints import endpoints
 from recovery.checks.network import ports
@@ -55,7 +57,10 @@ def quick_fix(flags: Flags, wait: float) -> None:
         seen.append(facts)
         found = run_checks(session, facts, LOOKED_AT)
         full = any(f.what == "disk" and f.level == "problem" for f in found)
-        return plan_quick_fix(facts, found, garbage(session, facts) if full else Garbage(), wait)
+        if not full:
+            return plan_quick_fix(facts, found, Garbage(), wait)
+        made = plan_quick_fix(facts, found, garbage(session, facts), wait)
+        return replace(made, notes=(*made.notes, shown_age(session)))
 
     change("quick-fix", flags, plan, lambda _: seen[0].compose)
 

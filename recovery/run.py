@@ -166,7 +166,7 @@ def carry_out(
                 progress(f"that failed: {words}")
                 begun.append((step, words, False))
                 failed = failed or f"step {number} failed: {words}"
-                if not plan.goes_on:
+                if step.needed or not plan.goes_on:
                     break
             else:
                 begun.append((step, words, True))

@@ -46,6 +46,8 @@ class Step:
     act: Act
     loses: str = ""
     undo: str = ""
+    needed: bool = False
+    """Where it fails the plan ends, also one that goes on otherwise."""
 
     def as_json(self) -> dict[str, str]:
         return {"words": self.words, "loses": self.loses, "undo": self.undo}

@@ -113,6 +113,14 @@ def plan_for(
     return plan_backup(facts, name, tuple(sources(facts)), images, problem, room, how)
 
 
+def has_room(session: Session, facts: Facts) -> bool:
+    """Whether BACKUP_DIR has room for the configuration and the store."""
+    store = session.settings.database_path
+    needed = sum(one.bytes for one in sources(facts))
+    needed += store.stat().st_size if os.access(store, os.R_OK) else 0
+    return needed <= available_bytes(session.settings.backup_dir)
+
+
 def plan_backup(
     facts: Facts,
     name: str,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import click
 
-from recovery.backup.create_command import plan_for
+from recovery.backup.create_command import has_room, plan_for
 from recovery.backup.reading import stamp
 from recovery.backup.shelf import Found, age_words, is_fresh, newest, shelf
 from recovery.deployments import Facts
@@ -69,7 +69,8 @@ def decided(plan: Plan, age: str, *, needed: bool) -> First:
     if not plan.refusal:
         acts = tuple(step.act for step in plan.steps)
         words = plan.title.replace("save", "first save", 1)
-        return First(Step(words, Saved(acts, needed), undo=plan.steps[0].undo), (age,))
+        step = Step(words, Saved(acts, needed), undo=plan.steps[0].undo, needed=needed)
+        return First(step, (age,))
     words = f"no backup can be made first: {plan.refusal}"
     if needed:
         return First(None, (age,), f"{words}; {age}. --without-backup goes on all the same")
@@ -83,6 +84,33 @@ def saved_first(session: Session, facts: Facts, verb: str, plan: Plan) -> Plan:
     first = before(session, facts, verb, needed=False)
     steps = (first.step, *plan.steps) if first.step else plan.steps
     return replace(plan, steps=steps, notes=(*first.notes, *plan.notes))
+
+
+def fresh_first(session: Session, facts: Facts, verb: str, plan: Plan, *, told: bool) -> Plan:
+    """``plan``, of what makes room and cannot be undone, with a backup before it where there is no fresh one.
+
+    Refused where there is none and none can be made, unless ``told`` to go on all the same, or the disk has no
+    room for one: then this is what makes it.
+    """
+    if plan.refusal or not plan.steps:
+        return plan
+    if _is_there(session):  # a full disk need not hold another one
+        return replace(plan, notes=(*plan.notes, shown_age(session)))
+    needed = not told and has_room(session, facts)
+    first = before(session, facts, verb, needed=needed)
+    notes = (*plan.notes, *first.notes)
+    if first.refusal:
+        return Plan(plan.title, notes=notes, refusal=first.refusal)
+    return replace(plan, steps=(*([first.step] if first.step else []), *plan.steps), notes=notes)
+
+
+def _is_there(session: Session) -> bool:
+    """Whether there is a fresh one."""
+    try:
+        found = shelf(session.settings.backup_dir)
+    except OSError:
+        return False
+    return is_fresh(newest(found), datetime.now(UTC), session.settings.backup_fresh)
 
 
 def shown_age(session: Session) -> str:
