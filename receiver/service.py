@@ -18,7 +18,7 @@ from receiver.actions import Action
 from receiver.actions.cleanup import CleanUp
 from receiver.actions.emergency_stop import EmergencyStop
 from receiver.actions.investigate import Investigate
-from receiver.actions.local_rollback import LocalRollback
+from receiver.actions.local_rollback import LocalRollback, SaveFirst
 from receiver.actions.person import Person
 from receiver.actions.restart import Restart
 from receiver.actions.rollback import Rollback
@@ -89,13 +89,15 @@ def build_actions(
     github: GitHub | None,
     lookout: Lookout,
     policy: Policy,
+    save_first: SaveFirst | None = None,
 ) -> Mapping[str, Action]:
     """ACTIONS: one line each."""
+    local = LocalRollback(settings, engine, policy.timing, save_first)
     made: tuple[Action, ...] = (
         Restart(settings, engine),
         CleanUp(settings, engine),
         EmergencyStop(engine, policy.timing, lookout.confirmer, github),
-        Rollback(github, lookout, policy.timing, LocalRollback(settings, engine, policy.timing)),
+        Rollback(github, lookout, policy.timing, local),
         Person(settings.contacts),
         Investigate(settings, engine),
     )
@@ -112,8 +114,13 @@ class Receiver:
         registry: CollectorRegistry,
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
+        save_first: SaveFirst | None = None,
     ) -> None:
-        """``monotonic``: seconds of a clock that nobody can set, beside ``clock``, which may be."""
+        """``monotonic``: seconds of a clock that nobody can set, beside ``clock``, which may be.
+
+        ``save_first``: asked before this machine rolls back itself.
+        """
+        self._save_first = save_first
         self.settings = settings
         self.policy = load_policy(policy_path(settings))
         self._engine = engine
@@ -139,7 +146,9 @@ class Receiver:
         self._confirmer = Confirmer(self.settings, self._engine, http)
         github = build_github(self.settings, http)
         self.lookout = Lookout(self.settings, self.policy, self._confirmer, http, github)
-        actions = build_actions(self.settings, self._engine, github, self.lookout, self.policy)
+        actions = build_actions(
+            self.settings, self._engine, github, self.lookout, self.policy, self._save_first
+        )
         first = next(iter(notifiers))
         lookback = Lookback(self._database, self.settings, self.policy, http)
         self.worker = Worker(

@@ -8,6 +8,8 @@ import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import structlog
@@ -22,6 +24,7 @@ from receiver.store.database import StoreError
 from sermon_monitor import allocator
 from sermon_monitor.basic_auth import BasicAuth
 from sermon_monitor.connections import Connections, Limits
+from sermon_monitor.first_backup import save_first
 from sermon_monitor.listener import Listener, allow_files
 from sermon_monitor.settings import Settings
 from sermon_monitor.web_config import WebConfigError, WebConfiguration
@@ -46,7 +49,8 @@ class StartError(Exception):
 class Process:
     """Exporter, receiver and ledger in one event loop."""
 
-    def __init__(self, settings: Settings, only: Only) -> None:
+    def __init__(self, settings: Settings, only: Only, config: Path | None = None) -> None:
+        """``config``: the file that the settings are also of, for a program that is started by us."""
         self.settings = settings
         self._only = only
         self._clock = SystemClock()
@@ -59,7 +63,13 @@ class Process:
             else None
         )
         self._receiver = (
-            Receiver(settings, self._engine, self._registry, self._clock)
+            Receiver(
+                settings,
+                self._engine,
+                self._registry,
+                self._clock,
+                save_first=partial(save_first, settings.backup_dir, config),
+            )
             if only != "exporter"
             else None
         )
@@ -227,8 +237,8 @@ def _settle() -> None:
     allocator.give_back()
 
 
-def serve(settings: Settings, only: Only) -> None:
+def serve(settings: Settings, only: Only, config: Path | None = None) -> None:
     """Run the process until it is told to stop."""
     allocator.keep_little()
     allow_files()
-    asyncio.run(Process(settings, only).run())
+    asyncio.run(Process(settings, only, config).run())

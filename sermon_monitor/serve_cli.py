@@ -25,7 +25,7 @@ def serve_command(context: click.Context, only: serve.Only) -> None:
     for name in without_effect(settings):
         click.echo(f"sermon-monitor: {name} is set and has no effect", err=True)
     try:
-        serve.serve(settings, only)
+        serve.serve(settings, only, context.obj)
     except (serve.StartError, StoreError) as error:
         fail([str(error)])
     except PolicyError as error:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from receiver.actions import Progress
 from receiver.deciding.timing import Timing
@@ -33,18 +33,23 @@ POLL = timedelta(seconds=1)
 STABLE_SECONDS = (3.0, 10.0)
 """How long the new version must be well without a break, at least and at most: policy.yml's verify_for in between."""
 LOOK_SECONDS = 1.0
-Work = Callable[[Callable[[str], None]], Outcome | Failure]
+Result = TypeVar("Result")
+SaveFirst = Callable[[], str]
+"""Makes a backup of the configuration before it is changed, within a bound of its own; what came of it, in words.
+
+It never raises: what is down must not stay down because it could not be saved first.
+"""
 
 
-class _Job:
+class _Job(Generic[Result]):
     """Something that blocks for minutes, in a thread of its own; the last it said of itself is ``words``."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Callable[[Callable[[str], None]], Result]) -> None:
         self.words = ""
-        self.done: Future[Outcome | Failure] = Future()
+        self.done: Future[Result] = Future()
         threading.Thread(target=self._run, args=(work,), name="rollback", daemon=True).start()
 
-    def _run(self, work: Work) -> None:
+    def _run(self, work: Callable[[Callable[[str], None]], Result]) -> None:
         try:
             self.done.set_result(work(self._say))
         except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
@@ -57,11 +62,19 @@ class _Job:
 class LocalRollback:
     """The part of the rollback's machine that needs no GitHub."""
 
-    def __init__(self, settings: ReceiverSettings, engine: Engine, timing: Timing) -> None:
+    def __init__(
+        self,
+        settings: ReceiverSettings,
+        engine: Engine,
+        timing: Timing,
+        save_first: SaveFirst | None = None,
+    ) -> None:
+        self._save_first = save_first
         self._settings = settings
         self._engine = engine
         self._timing = timing
-        self._jobs: dict[tuple[int, str], _Job] = {}
+        self._jobs: dict[tuple[int, str], _Job[Outcome | Failure]] = {}
+        self._saving: dict[int, _Job[str]] = {}
         self._planned_here: set[int] = set()
         """Steps whose change was begun by this process, so that it knows what it has not done yet."""
 
@@ -74,7 +87,8 @@ class LocalRollback:
 
     async def advance(self, step: Step, now: datetime) -> Progress:
         if step.phase == "local":
-            return await self._plan(step, now)
+            saved = self._saved(step)
+            return self._waiting(step, now) if saved is None else await self._plan(step, saved, now)
         job = self._jobs.get((step.id, step.phase))
         if job is None:
             work = self._change if step.phase == "changing" else self._put_back
@@ -89,7 +103,20 @@ class LocalRollback:
         except DeployError as error:
             return self._stopped(step, error, now)
 
-    async def _plan(self, step: Step, now: datetime) -> Progress:
+    def _saved(self, step: Step) -> str | None:
+        """What came of the backup before it, in words; None while it is being made. Once, however often it is planned."""
+        save = self._save_first
+        if save is None:
+            return ""
+        if (job := self._saving.get(step.id)) is None:
+            job = self._saving[step.id] = _Job(lambda _: save())
+        return f"{job.done.result()}; " if job.done.done() else None
+
+    def _waiting(self, step: Step, now: datetime) -> Progress:
+        again = now + min(self._timing.run_poll, POLL)
+        return Progress("running", "saving the configuration first", "local", again, step.detail)
+
+    async def _plan(self, step: Step, saved: str, now: datetime) -> Progress:
         try:
             plan = await asyncio.to_thread(self._planned, step)
         except DeployError as error:
@@ -97,9 +124,10 @@ class LocalRollback:
         if plan.already:  # a run of GitHub's may have come as far as that
             return self._verifying(step, f"{plan.target.title} runs here already; verifying", now)
         self._planned_here.add(step.id)
+        self._saving.pop(step.id, None)
         detail = {**step.detail, "begun": asdict(plan.before)}
         why = f"{step.detail['why']}; " if step.detail.get("why") else ""
-        words = f"{why}going back to {plan.target.title} on this machine"
+        words = f"{why}{saved}going back to {plan.target.title} on this machine"
         return Progress("running", words, "changing", now, detail)
 
     def _planned(self, step: Step) -> Plan:

@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry, generate_latest
 
+from receiver.actions.local_rollback import SaveFirst
 from receiver.clock import SystemClock
 from receiver.service import Receiver
 from receiver.settings import ReceiverSettings
@@ -103,7 +104,11 @@ class Running:
 
 @asynccontextmanager
 async def receiver(directory: Path, policy: str = "", **settings: Any) -> AsyncIterator[Running]:
-    """A receiver with nobody around it but who ``settings`` (as in the environment) name."""
+    """A receiver with nobody around it but who ``settings`` (as in the environment) name.
+
+    ``save_first`` among them is not of the environment: what saves before a rollback by the machine itself.
+    """
+    save_first: SaveFirst | None = settings.pop("save_first", None)
     table = directory / "policy.yml"
     table.write_text(policy or policy_text())
     values = {
@@ -119,7 +124,7 @@ async def receiver(directory: Path, policy: str = "", **settings: Any) -> AsyncI
     parsed = ReceiverSettings.model_validate(values)
     engine = Engine(parsed.docker_host, timeout=5.0)
     registry = CollectorRegistry()
-    running = Receiver(parsed, engine, registry, SystemClock())
+    running = Receiver(parsed, engine, registry, SystemClock(), save_first=save_first)
     try:
         application = await running.start()
         async with TestServer(application) as server, aiohttp.ClientSession() as session:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from receiver.approving.approvals import Choice, decide
 from receiver.approving.wording import title
 from receiver.store import approvals
+from sermon_monitor.first_backup import save_first
 from target.deploy import LOCK_NAME
 from target.engine import Engine
 from target.lock import exclusive
@@ -69,6 +71,18 @@ class Here:
         policy = policy_text(local=mode, **({"verify_deadline": "120s"} | (timing or {})))
         return receiver(self.settings.state_dir.parent, policy, **(given | more))
 
+    def file(self) -> Path:
+        """The settings, for what the receiver starts."""
+        path = self.settings.state_dir.parent / "settings"
+        lines = {
+            "COMPOSE_PROJECT_DIR": self.project.directory,
+            "BACKUP_DIR": self.settings.backup_dir,
+            "STATE_DIR": self.settings.state_dir,
+            "DOCKER_HOST": self.project.engine.host,
+        }
+        path.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+        return path
+
     async def image(self) -> str:
         return (await asyncio.to_thread(self.client.container, APP)).image_id
 
@@ -111,16 +125,31 @@ NO_TOKEN: dict[str, Any] = {"GITHUB_TOKEN": None, "GITHUB_REPO": None}
 
 
 async def test_without_github_this_machine_does_it(here: Here) -> None:
+    """What it changes is saved first, where that is set up."""
     storage = here.client.container(MINIO).id
-    async with here.receiver(**NO_TOKEN) as running:
+    save = partial(save_first, here.settings.backup_dir, here.file())
+    here.settings.backup_dir.mkdir()
+    before = (here.project.directory / "docker-compose.yml").read_text()
+    async with here.receiver(save_first=save, **NO_TOKEN) as running:
         incident = await here.done(running)
         assert "sermon_monitor_rollback_ready 1.0" in running.metrics()
     assert here.client.container(MINIO).id == storage
     (v2,) = [r for r in LedgerFile(here.settings.state_dir / "versions.json").read()[0].releases if r.image_id == here.images.v2.id]  # fmt: skip
     assert v2.verdict == "bad"
     said = " ".join(event["words"] for event in incident["events"])
-    for words in ("GITHUB_TOKEN and GITHUB_REPO are not set", "docker compose up app"):
+    for words in ("GITHUB_TOKEN and GITHUB_REPO are not set", "saved in", "docker compose up app"):
         assert words in said, said
+    (saved,) = here.settings.backup_dir.glob("before-rollback-*")
+    assert (saved / "project" / "docker-compose.yml").read_text() == before
+
+
+def test_a_backup_that_cannot_be_made_first_holds_up_nothing(tmp_path: Path) -> None:
+    assert "is not there" in save_first(tmp_path / "none")
+    assert "took longer than 0 s" in save_first(tmp_path, within=0.01)
+    (tmp_path / "settings").write_text(f"COMPOSE_PROJECT_DIR={tmp_path}\nBACKUP_DIR={tmp_path}\n")
+    assert "no compose file could be saved" in save_first(tmp_path, tmp_path / "settings")
+    (tmp_path / "settings").write_text("BACKUP_KEEP_DAILY=many\n")
+    assert save_first(tmp_path, tmp_path / "settings").startswith("no backup first: ")
 
 
 def disabled(github: GitHub) -> None:
