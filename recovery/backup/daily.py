@@ -84,11 +84,15 @@ def plan_daily(session: Session, *, data: bool, drill: bool) -> Plan:
     made = plan_for(session, facts, f"daily-{stamp()}", "daily", data=data)
     if made.refusal:
         return made
-    steps = [*made.steps, Step("remove the backups that are too old", Prune(session))]
+    # What cannot be removed keeps the backup from being tried as little as the other way round.
+    steps = [
+        *(replace(one, needed=True) for one in made.steps),
+        Step("remove the backups that are too old", Prune(session)),
+    ]
     if drill and _drill_due(session):
         steps.append(Step("try to restore it: the monthly drill", LaterDrill(session)))
     title = made.title.replace("save", "each day: save", 1)
-    return replace(made, title=title, steps=tuple(steps), goes_on=False)
+    return replace(made, title=title, steps=tuple(steps), goes_on=True)
 
 
 class Prune:

@@ -204,13 +204,17 @@ class Objects:
             )
 
     def make_bucket(self, bucket: Bucket) -> None:
-        """With what it is; one that is there stays as it is."""
+        """With what it is; one that is there with something in it stays as it is.
+
+        An empty one may be that of a restore that was cut off before it said what the bucket is.
+        """
         from minio.versioningconfig import VersioningConfig
 
         with self._asking(f"make the bucket {bucket.name}"):
-            if self._minio.bucket_exists(bucket.name):
+            if not self._minio.bucket_exists(bucket.name):
+                self._minio.make_bucket(bucket.name)
+            elif next(self._minio.list_objects(bucket.name), None) is not None:
                 return
-            self._minio.make_bucket(bucket.name)
             if bucket.versioning:
                 self._minio.set_bucket_versioning(bucket.name, VersioningConfig(bucket.versioning))
             if bucket.policy:

@@ -17,6 +17,7 @@ from recovery.backup.blobs import DATA
 from recovery.backup.create import alone
 from recovery.backup.first import fresh_or_refusal, without_backup
 from recovery.backup.places import UNFINISHED
+from recovery.backup.reading import nobody_reads
 from recovery.backup.retention import Retention, staying
 from recovery.backup.shelf import Found, age_words, entries, key_to_read, shelf
 from recovery.backup.status import Tell
@@ -94,6 +95,7 @@ class Remove:
     names: tuple[str, ...]
 
     def do(self, _: Hands) -> str:
+        nobody_reads(self.directory)
         for name in self.names:
             # Its name goes first, in one step: half a backup must not look whole.
             hidden = self.directory / f"{UNFINISHED}{name}"
@@ -109,6 +111,7 @@ class RemoveContents:
     passphrase: SecretStr | None
 
     def do(self, _: Hands) -> str:
+        nobody_reads(self.directory)
         with alone(self.directory):
             wanted = named(self.directory, self.passphrase)
             found = [path for path in _contents(self.directory) if path.name not in wanted]

@@ -17,7 +17,7 @@ from recovery.backup.files import is_secret
 from recovery.backup.index import Entry
 from recovery.backup.manifest import Kept, Manifest
 from recovery.backup.objects import About, Credentials, GoneError, ObjectRefusedError, Objects
-from recovery.backup.reading import Chunks, content, the_one_before
+from recovery.backup.reading import Chunks, being_read, content, the_one_before
 from recovery.backup.sealing import Key
 from recovery.backup.shelf import blobs, entries, key_to_read
 from recovery.backup.verify import everything
@@ -101,6 +101,10 @@ class PutObjects:
     access: Credentials
 
     def do(self, hands: Hands) -> str:
+        with being_read(self.backup.folder.parent):
+            return self._done(hands)
+
+    def _done(self, hands: Hands) -> str:
         data = self.backup.manifest.data
         if data is None:
             raise StepError(f"{self.backup.manifest.name} has no sermons in it")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +15,10 @@ from recovery.backup.sealing import Key, opened
 from recovery.backup.shelf import key_to_read, newest, shelf
 from recovery.run import Session
 from recovery.steps import StepError
+from target.lock import LockHeldError, exclusive, holder
 
+READING = ".reading"
+"""Held by whoever restores."""
 BEFORE_RESTORE = "before-restore-"
 """Begins the name of what a restore saves first."""
 
@@ -40,6 +45,27 @@ def chosen(
             )
     manifest = read_manifest(folder)
     return folder, manifest, key_to_read(folder, manifest, session.settings.backup_key)
+
+
+@contextmanager
+def being_read(directory: Path) -> Iterator[None]:
+    """While a restore needs them, no backup and no content is removed. Another restore may be at work too.
+
+    On a disk that cannot be written, as one that was brought from elsewhere, nothing is removed anyway.
+    """
+    with ExitStack() as stack:
+        who = f"pid {os.getpid()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        with suppress(LockHeldError, OSError):
+            stack.enter_context(exclusive(directory / READING, who))
+        yield
+
+
+def nobody_reads(directory: Path) -> None:
+    """Raises StepError while a restore is at work."""
+    try:
+        holder(directory / READING)
+    except LockHeldError as error:
+        raise StepError(f"nothing was removed: a restore is at work: {error}") from error
 
 
 def the_one_before(backup: Manifest, directory: Path, *, data: bool) -> str:

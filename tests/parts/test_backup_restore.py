@@ -17,6 +17,7 @@ import pytest
 
 from recovery.backup import create
 from recovery.backup.objects import ObjectRefusedError, Objects
+from recovery.backup.reading import being_read
 from recovery.steps import StepError
 from tests.parts.backup_kit import ACCESS, COMPOSE, ENV, Place, clear, fill, line, put, seen
 from tests.real.processes import run
@@ -27,7 +28,7 @@ OBJECTS = int(os.environ.get("BACKUP_OBJECTS", "100"))
 LARGE_MIB = int(os.environ.get("BACKUP_LARGE_MIB", "20"))
 """`make bench ARGS=backups` does it with 1,000, and 200."""
 BUCKET = "sermons"
-READABLE = (".status.json", ".lock")
+READABLE = (".status.json", ".lock", ".reading")
 """By everybody, and with nothing secret in it."""
 
 
@@ -286,6 +287,22 @@ def test_prune_keeps_what_the_rules_keep(place: Place, storage: Storage) -> None
     assert len(names) == 2
     assert "mine" in names
     assert place.verb("backup-prune", "--yes")["outcome"] == "nothing"
+
+
+def test_nothing_is_removed_while_a_restore_reads_it_nor_is_the_drill_left_out(
+    place: Place, storage: Storage
+) -> None:
+    fill(storage.client, BUCKET, 2)
+    none = dict.fromkeys(("BACKUP_KEEP_DAILY", "BACKUP_KEEP_WEEKLY", "BACKUP_KEEP_MONTHLY"), "0")
+    place.verb("backup-daily", "--without-drill", env=none)
+    with being_read(place.backups), being_read(place.backups):
+        failed = place.verb("backup-daily", code=1, env=none)
+    assert "a restore is at work: pid" in failed["words"]
+    assert failed["steps"][-1]["ok"], failed["steps"]
+    assert "through MinIO" in failed["steps"][-1]["result"]
+    assert len(place.whole()) == 2
+    place.verb("backup-prune", "--yes", env=none)
+    assert len(place.whole()) == 1
 
 
 def test_a_daily_backup_tries_to_restore_and_tells(place: Place, storage: Storage) -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.parts.test_compose import ROOT
+from tests.parts.backup_kit import Place, fill
+from tests.parts.test_compose import FILE, ROOT
 from tests.real.engine import DockerEngine
+from tests.real.processes import run, wait_for
+from tests.real.storage import Storage
 
 
 def test_the_dockerfile_builds_anywhere() -> None:
@@ -42,3 +48,79 @@ def test_the_image_runs_as_nobody_special_and_read_only(engine: DockerEngine, im
     inspected = json.loads(engine.docker("inspect", image))[0]["Config"]
     assert inspected["User"] == "10001:10001"
     assert "/healthz" in " ".join(inspected["Healthcheck"]["Test"])
+
+
+# What this Engine has not: the proxy's image, and a bridge to the world.
+HERE = """
+services:
+  backup:
+    image: sermon-monitor:test
+    build: !reset null
+    pull_policy: never
+    networks: !reset {{}}
+    extra_hosts: !reset []
+    network_mode: host
+    environment: {{DOCKER_HOST: "unix://{socket}"}}
+    volumes: ["{socket}:{socket}"]
+"""
+
+
+class Stack:
+    """The compose file with its profile ``backup``."""
+
+    def __init__(self, engine: DockerEngine, place: Place) -> None:
+        here = place.root / "here.yml"
+        here.write_text(HERE.format(socket=engine.socket))
+        self._words: list[str | Path] = [
+            "docker",
+            "compose",
+            "-p",
+            "sermon-backups",
+            "-f",
+            FILE,
+            "-f",
+            here,
+        ]
+        self._env = {**os.environ, **engine.environment(), "COMPOSE_PROFILES": "backup"}
+        self._env |= {
+            name: place.env[name] for name in ("MINIO_URL", "BACKUP_DIR", "COMPOSE_PROJECT_DIR")
+        }
+
+    def compose(self, *words: str) -> str:
+        return run([*self._words, *words], env=self._env)
+
+
+@pytest.fixture
+def stack(engine: DockerEngine, image: str, place: Place) -> Iterator[Stack]:
+    made = Stack(engine, place)
+    try:
+        yield made
+    finally:
+        made.compose("down", "--volumes", "--timeout", "1")
+
+
+@pytest.mark.engine
+def test_the_backup_service_saves_and_tries_to_restore(
+    stack: Stack, place: Place, storage: Storage
+) -> None:
+    """As the compose file has it: its image, command, user, rights and mounts."""
+    fill(storage.client, "sermons", 3)
+    stack.compose("up", "--detach", "--no-deps", "backup")
+    status = place.backups / ".status.json"
+
+    def tried() -> bool:
+        said = json.loads(status.read_text())
+        return bool(said["newest_with_data"] and said["drill"])
+
+    wait_for(tried, "the first backup and its drill", within=60)
+    assert json.loads(status.read_text())["drill"]["ok"], stack.compose("logs", "backup")
+    words = "sermon-recovery backup-list --json"
+    listed = json.loads(stack.compose("exec", "-T", "backup", *words.split()))["backups"]
+    assert [(one["kind"], one["objects"]) for one in listed] == [("daily", 3)]
+    assert _open_to_others(place.backups) == [status]
+
+
+def _open_to_others(folder: Path) -> list[Path]:
+    """Files that more than their owner may read; the lock says only who holds it."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    return [path for path in files if path.stat().st_mode & 0o077]

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.parts.backup_kit import COMPOSE, ENV
 from tests.parts.deployment.volunteer import at_a_terminal, typed
+from tests.real import storage
 from tests.real.debian import DebianError
 from tests.real.engine import DockerEngine
 from tests.real.images import systemd_base
@@ -125,6 +127,65 @@ def test_the_guides_commands_for_systemd_work(inside: Inside) -> None:
             command = command.replace(f"{program} ", f"{program} --no-pager ")
         inside("sh", "-ec", command)
     assert shown(inside, "ActiveState") == "active"
+
+
+BACKUP = "sermon-uploader-backup"
+PORT = 8333
+"""Of an S3 server within the container, which has no network."""
+FILL = f"""\
+import io, sys, time
+from minio import Minio
+client = Minio("127.0.0.1:{PORT}", "{storage.USER}", "{storage.PASSWORD}", secure=False)
+for _ in range(600):
+    try:
+        client.bucket_exists("sermons") or client.make_bucket("sermons")
+        client.put_object("sermons", "a.wav", io.BytesIO(b"a"), 1)
+        break
+    except Exception:
+        time.sleep(0.1)
+"""
+
+
+@pytest.fixture
+def deployment(inside: Inside, engine: DockerEngine) -> None:
+    """A project and an S3 server with a sermon in it, inside."""
+    conf = f"MINIO_URL=http://127.0.0.1:{PORT}"
+    for path, text, mode in (
+        ("/opt/sermon-uploader/docker-compose.yml", COMPOSE, "644"),
+        ("/opt/sermon-uploader/.env", ENV, "600"),
+        ("/etc/sermon-uploader/health-monitor.conf", conf, "640"),
+        ("/srv/s3.json", storage.identities(), "600"),
+    ):
+        inside("install", "-D", "-m", mode, "/dev/null", path)
+        inside("sh", "-ec", 'printf "%s\\n" "$1" >"$2"', "_", text, path)
+    inside("mkdir", "-p", "/srv/data")
+    words = storage.command(Path("/srv"), PORT)
+    inside("systemd-run", "--unit=storage", *words)
+    inside(Path(sys.executable), "-c", FILL)
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("deployment")
+def test_the_timers_services_back_up_and_try_to_restore(inside: Inside) -> None:
+    """Each is started once, as its timer does; behind its walls it may write what it must."""
+    inside(COMMAND, "install-units", "--force")
+    inside("systemctl", "daemon-reload")
+    inside("systemctl", "enable", "--now", f"{BACKUP}.timer", f"{BACKUP}-drill.timer")
+    timers = inside("systemctl", "--no-pager", "list-timers", f"{BACKUP}*")
+    assert "2 timers listed" in timers
+    for unit in (BACKUP, f"{BACKUP}-drill"):
+        inside("sh", "-ec", f"systemctl start {unit} || {{ journalctl --unit {unit}; false; }}")
+    listed = inside("find", "/opt/sermon-uploader-backups", "-type", "f", "-printf", "%m %u %P\\n")
+    files = {line.split(" ", 2)[2]: line.split(" ")[:2] for line in listed.splitlines()}
+    assert files.pop(".status.json") == ["644", "root"]
+    assert files.pop(".lock")[1] == "root"
+    assert all(one == ["600", "root"] for one in files.values()), files
+    names = {path.partition("/")[2] for path in files}
+    assert names >= {"project/.env", "receiver.sqlite3", "objects.jsonl"}, "the monitor's store too"
+    assert "1 objects (1 B) through MinIO" in inside(
+        "journalctl", "--no-pager", "--unit", f"{BACKUP}-drill"
+    )
+    inside("systemctl", "stop", "storage", f"{BACKUP}.timer", f"{BACKUP}-drill.timer")
 
 
 @pytest.mark.engine
