@@ -28,7 +28,9 @@ class Storage:
         """Raises AssertionError where it does not come up."""
         (self._directory / "s3.json").write_text(identities())
         (self._directory / "data").mkdir()
-        self.process = spawn(command(self._directory, self.port), self._directory / "log")
+        words = command(self._directory, self.port)
+        # Its sockets are named from there: an address of one may not be long.
+        self.process = spawn(words, self._directory / "log", cwd=self._directory)
         wait_for(self._ready, "the S3 server", within=60, process=self.process)
 
     def stop(self) -> None:
@@ -61,6 +63,7 @@ def command(directory: Path, port: int) -> list[str | Path]:
     words += [f"-dir={directory / 'data'}", f"-s3.config={directory / 's3.json'}"]
     words += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
     words += ["-volume.max=50", "-master.volumeSizeLimitMB=1024"]
+    words += ["-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"]
     for name in _PORTS:
         words += [f"{name}={port if name == '-s3.port' else free_port()}"]
         words += [f"{name}.grpc={free_port()}"]
