@@ -55,9 +55,10 @@ lint: $(VENV)/.dev ## style, types and the layers between the packages
 dashboards: $(VENV)/.dev ## write monitoring/grafana/dashboards anew from monitoring/dashboards
 	@$(BIN)/python -m monitoring.dashboards
 
-lock: ## resolve both lock files anew (needs uv)
+lock: ## resolve the lock files anew (needs uv)
 	@command -v $(UV) >/dev/null || { echo "uv is needed to resolve: pip install uv, or UV=/path/to/uv" >&2; exit 2; }
 	$(UV) pip compile -q pyproject.toml --group build $(LOCKING) -o requirements.lock
+	$(UV) pip compile -q pyproject.toml --extra pictures --group build $(LOCKING) -o requirements-pictures.lock
 	$(UV) pip compile -q pyproject.toml --group dev $(LOCKING) -o requirements-dev.lock
 LOCKING := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 

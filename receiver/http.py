@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from pydantic import SecretStr
 
 from receiver.connecting import no_connection
-from receiver.telling.delivery import DeliveryError
+from receiver.telling.delivery import DeliveryError, File
 
 MAX_ANSWER_BYTES = 1024 * 1024
 DEADLINE_SECONDS = 10.0
@@ -59,7 +59,7 @@ class _Call:
     json: Any
     secrets: tuple[str, ...]
     deadline: float
-    files: Mapping[str, bytes] = field(default_factory=dict)
+    files: Sequence[File] = ()
 
     def __repr__(self) -> str:
         return f"{self.method} {self.redact(_reveal(self.url))}"
@@ -107,14 +107,14 @@ class Http:
         *,
         headers: Mapping[str, str | SecretStr],
         json: Any = None,
-        files: Mapping[str, bytes] | None = None,
+        files: Sequence[File] = (),
         secret_parts: Sequence[SecretStr] = (),
         timeout: float = DEADLINE_SECONDS,  # noqa: ASYNC109 - the deadline of the whole exchange
         follow: bool = False,
     ) -> Answer:
         """Send ``json`` (None: no body) and read at most 1 MiB of the answer within ``timeout`` seconds.
 
-        ``files`` (texts in UTF-8, by name) go beside it as Discord takes them: ``payload_json`` and
+        ``files`` go beside it as Discord takes them: ``payload_json`` and
         ``files[n]`` of a multipart form (discord-api-docs, reference, "Uploading Files").
 
         ``secret_parts`` are masked wherever they might come back, and so is each SecretStr among
@@ -124,9 +124,8 @@ class Http:
         Raises DeliveryError when no answer came: ``ambiguous`` where a request that changes
         something may have been received, never where no connection came about.
         """
-        call = _Call(
-            method, url, headers, json, _texts(headers, secret_parts), timeout, files or {}
-        )
+        secrets = _texts(headers, secret_parts)
+        call = _Call(method, url, headers, json, secrets, timeout, files)
         answer = await self._one(call)
         for _ in range(_MAX_HOPS if follow and method == "GET" else 0):
             moved = _moved(call, answer)
@@ -173,9 +172,9 @@ def _body(call: _Call) -> bytes | aiohttp.FormData | None:
         return text.encode()
     form = aiohttp.FormData()
     form.add_field("payload_json", text, content_type="application/json")
-    for number, (name, content) in enumerate(call.files.items()):
-        plain = "text/plain; charset=utf-8"
-        form.add_field(f"files[{number}]", content, filename=name, content_type=plain)
+    for number, file in enumerate(call.files):
+        kind = file.media_type
+        form.add_field(f"files[{number}]", file.content, filename=file.name, content_type=kind)
     return form
 
 

@@ -193,6 +193,34 @@ class EvidenceFile:
     attachment_id: str | None
 
 
+PictureState = Literal["wanted", "drawn", "given up", "old"]
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """The picture of an incident's signal, without its pixels. States and transitions: schema_14.sql."""
+
+    incident_id: int
+    state: PictureState
+    number: int
+    """How many were drawn; 0: none yet."""
+    file: str
+    words: str
+    """What is on it, for those who do not see it."""
+    width: int
+    height: int
+    kept: bool
+    """Its pixels are still there."""
+    problem: str
+    """Why the last try gave no picture."""
+    alert_id: int | None
+    """The alert whose signal is on it."""
+    tries: int
+    message_id: str | None
+    """The message it is attached to."""
+    attachment_id: str | None
+
+
 WindowOrigin = Literal["person", "recurring", "deployment"]
 
 

@@ -43,6 +43,7 @@ from receiver.maintenance.windows import open_around_deployment
 from receiver.metrics import Metrics, StoreGauges
 from receiver.notifiers import configured
 from receiver.notifiers.elsewhere import Elsewhere
+from receiver.pictures.studio import Studio
 from receiver.rollback.readiness import RollbackReady
 from receiver.rollback.route import Router
 from receiver.settings import ReceiverSettings
@@ -132,6 +133,7 @@ class Receiver:
         self._tasks: list[asyncio.Task[None]] = []
         self._sentries: list[asyncio.Task[None]] = []
         self._ready: RollbackReady | None = None
+        self._studio: Studio | None = None
 
     async def start(self) -> web.Application:
         """Open the store, begin to work, and return what is to be listened with."""
@@ -238,6 +240,10 @@ class Receiver:
             wake=self._wake,
             refused=metrics.refused_by_store,
         )
+        if Studio.wanted(self.settings):
+            told = self.worker.told.set
+            self._studio = Studio(self._database, self.settings, http, self._clock, told)
+            self._sentries.append(asyncio.create_task(self._studio.run(), name="pictures"))
         digest = DigestKeeper(
             self._database, self.settings, self._clock, http, intake.notifier, self._wake
         )
@@ -277,6 +283,8 @@ class Receiver:
     def _wake(self) -> None:
         self.worker.wake()
         self.worker.told.set()
+        if self._studio is not None:
+            self._studio.wake()
 
     def unready(self) -> str:
         """Why work is not being done, in words; empty when it is."""

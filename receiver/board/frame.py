@@ -61,6 +61,11 @@ class Frame:
         html = self._templates.get_template(f"{name}.html.j2").render(**values)
         return web.Response(text=html, status=status, content_type="text/html", headers=_HEADERS)
 
+    def picture(self, png: bytes) -> web.Response:
+        """Kept by nobody else; its address changes with it."""
+        headers = {**_HEADERS, "Cache-Control": "private, max-age=3600"}
+        return web.Response(body=png, content_type="image/png", headers=headers)
+
     async def asset(self, request: web.Request) -> web.Response:
         """Style, script and icon: the same for everybody, and no secret."""
         name = request.path.rpartition("/")[2]

@@ -27,7 +27,7 @@ from receiver.board.timeline import Entry, timeline
 from receiver.clock import Clock
 from receiver.deciding import gates
 from receiver.deciding.situation import Lookout
-from receiver.store import approvals, incidents, messages, news
+from receiver.store import approvals, incidents, messages, news, pictures
 from receiver.store.database import Database, StoreError
 from receiver.store.history import History, read_history
 
@@ -81,6 +81,7 @@ class Pages:
             web.get("/incidents", self.for_readers(self.incidents)),
             web.get("/incidents/{id:\\d{1,18}}", self.for_readers(self.incident)),
             web.get("/incidents/{id:\\d{1,18}}/evidence", self.for_readers(self.evidence)),
+            web.get("/incidents/{id:\\d{1,18}}/picture.png", self.for_readers(self.picture)),
             web.get("/deployments", self.for_readers(self.deployments)),
             web.get("/maintenance", self.for_readers(self.maintenance)),
             web.get("/approvals", self.for_readers(self.approvals)),
@@ -162,6 +163,16 @@ class Pages:
         wanted = int(request.match_info["id"])
         found = await self._database.run(lambda c: plain.evidence(c, wanted))
         return await self.page(request, visitor, "evidence", number=wanted, found=found)
+
+    async def picture(self, request: web.Request, _visitor: Visitor) -> web.Response:
+        """The PNG itself; its words stand on the incident's page."""
+        wanted = int(request.match_info["id"])
+        found = await self._database.run(lambda c: pictures.body(c, wanted))
+        if found is None:
+            return self.refusal(
+                404, "There is no such picture", f"No picture of incident {wanted}."
+            )
+        return self.frame.picture(found)
 
     async def deployments(self, request: web.Request, visitor: Visitor) -> web.Response:
         ledger = await asyncio.to_thread(read_ledger, self._settings)

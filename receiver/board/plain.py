@@ -65,5 +65,6 @@ def whole(c: Connection, incident_id: int, now: datetime) -> dict[str, Any]:
         "steps": [asdict(step) for step in history.steps],
         "approvals": [_approval(one) for one in history.approvals],
         "evidence": [asdict(one) for one in history.evidence],
+        "picture": asdict(history.picture) if history.picture else None,
         "events": [asdict(event) for event in messages.events(c, incident_id)],
     }

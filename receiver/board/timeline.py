@@ -15,7 +15,7 @@ _TOLD = {
     "card": "card",
     "call": "call beside the card",
     "note": "message",
-    "files": "evidence attached",
+    "files": "attached files",
 }
 _ALERTS = frozenset({"open", "join", "reopen", "truncated", "stray end"})
 _MESSAGES = frozenset({"told", "not told", "not told any more"})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -14,28 +15,51 @@ from target.probe import USER_AGENT
 _HEADERS = {"Accept": "application/json", "User-Agent": USER_AGENT}
 
 
+@dataclass(frozen=True)
+class Rule:
+    """An alerting rule as Prometheus has it loaded."""
+
+    expression: str
+    sets: frozenset[str]
+    """Names of the labels that it gives its alerts."""
+    description: str
+    """The template of what people are told."""
+
+
 async def rule_result(http: Http, url: str, alert: str, labels: dict[str, str]) -> bool:
     """Whether the expression of the alert's own rule, as Prometheus has it loaded, is true right now.
 
     ``labels``: the alert's; they tell rules of one name apart by the labels that the rules set.
     Raises DeliveryError where Prometheus does not answer, LookupError where it has no such rule.
     """
-    answer = await answer_of(http, f"{url}/api/v1/rules?type=alert&rule_name[]={quote(alert)}")
+    for rule in await loaded_rules(http, url, alert, labels):
+        if await is_true(http, url, rule.expression):
+            return True
+    return False
+
+
+async def loaded_rules(http: Http, url: str, alert: str, labels: Mapping[str, str]) -> list[Rule]:
+    """The alert's own rules, as Prometheus has them loaded; at least one. Raises as rule_result()."""
+    asked = (
+        f"type=alert&exclude_alerts=true&rule_name[]={quote(alert)}"  # one rule may have thousands
+    )
+    answer = await answer_of(http, f"{url}/api/v1/rules?{asked}")
     try:
-        expressions = [
-            str(rule["query"])
+        found = [
+            Rule(
+                str(rule["query"]),
+                frozenset(rule.get("labels") or {}),
+                str((rule.get("annotations") or {}).get("description", "")),
+            )
             for group in answer["data"]["groups"]
             for rule in group["rules"]
             if rule.get("name") == alert and _set_by(rule, labels)
         ]
     except (KeyError, TypeError, AttributeError) as error:
         raise DeliveryError(f"an answer that is not Prometheus's: {error!r}") from error
-    if not expressions:
+    if not found:
         raise LookupError(f"Prometheus has no rule {alert}")
-    for expression in expressions:
-        if await is_true(http, url, expression):
-            return True
-    return False
+    return found
 
 
 async def is_true(http: Http, url: str, expression: str) -> bool:
@@ -60,8 +84,32 @@ async def values(
         raise DeliveryError(f"an answer that is not Prometheus's: {error!r}") from error
 
 
-def _set_by(rule: dict[str, Any], labels: dict[str, str]) -> bool:
-    return all(labels.get(k) == v for k, v in rule.get("labels", {}).items() if "{{" not in str(v))
+async def series(
+    http: Http, url: str, expression: str, begin: float, end: float, step: float
+) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+    """Labels and samples of each series from ``begin`` to ``end`` (seconds since 1970), as they were said.
+
+    A value may be no number, and infinite; a time may be any. Raises DeliveryError. Source:
+    Prometheus' documentation of its HTTP API, "Range queries".
+    """
+    when = f"&start={begin:.3f}&end={end:.3f}&step={step:.3f}"
+    answer = await answer_of(http, f"{url}/api/v1/query_range?query={quote(expression)}{when}")
+    try:
+        return [
+            (
+                {str(name): str(value) for name, value in one["metric"].items()},
+                [(float(at), float(value)) for at, value in one["values"]],
+            )
+            for one in answer["data"]["result"]
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise DeliveryError(f"an answer that is not Prometheus's: {error!r}"[:200]) from error
+
+
+def _set_by(rule: dict[str, Any], labels: Mapping[str, str]) -> bool:
+    return all(
+        labels.get(k) == v for k, v in (rule.get("labels") or {}).items() if "{{" not in str(v)
+    )
 
 
 async def still_active(http: Http, url: str, fingerprints: Collection[str]) -> bool:

@@ -190,9 +190,10 @@ class Discord:
             there = attached(self._checked(await self._exchange(message_id, None)))
             missing = [file for file in files if file.name not in there]
             if missing:
+                gone = {name for file in missing for name in file.replaces}
                 body = {
                     "attachments": [
-                        *({"id": one} for one in there.values()),
+                        *({"id": one} for name, one in there.items() if name not in gone),
                         *(
                             {"id": number, "filename": file.name, "description": file.about[:900]}
                             for number, file in enumerate(missing)
@@ -271,7 +272,7 @@ class Discord:
             self._address(message_id),
             headers={"User-Agent": USER_AGENT},
             json=body,
-            files={file.name: file.text.encode() for file in files},
+            files=files,
             secret_parts=[self._token, *secrets_in(body or {})],
         )
         self._limiter.learn(answer.headers)

@@ -48,6 +48,7 @@ MIGRATIONS = (
     "schema_11.sql",
     "schema_12.sql",
     "schema_13.sql",
+    "schema_14.sql",
 )
 """Files of this package, in order; the number applied is the file's PRAGMA user_version."""
 MOST_IN_ONE_COMMIT = 256

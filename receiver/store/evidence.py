@@ -61,7 +61,7 @@ def to_attach(c: Connection, incident_id: int, message_id: str | None) -> list[F
         "SELECT file, body, summary FROM evidence WHERE incident_id = ? AND message_id IS NOT ? ORDER BY id",
         (incident_id, message_id),
     )
-    return [File(row["file"], row["body"], row["summary"]) for row in found]
+    return [File(row["file"], row["body"].encode(), row["summary"]) for row in found]
 
 
 def attached(c: Connection, incident_id: int, message_id: str, ids: Mapping[str, str]) -> None:

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
-from receiver.records import AlertInstance, Approval, Event, EvidenceFile, Incident, Step, Window
-from receiver.store import approvals, evidence, incidents, steps, windows
+from receiver.records import (
+    AlertInstance,
+    Approval,
+    Event,
+    EvidenceFile,
+    Incident,
+    PictureFile,
+    Step,
+    Window,
+)
+from receiver.store import approvals, evidence, incidents, pictures, steps, windows
 from receiver.store import by_hand as hand
 
 STOPS_REMEMBERED = timedelta(days=7)
@@ -35,6 +44,8 @@ class History:
     """Of the incident, the oldest first."""
     stops: Sequence[Step] = ()
     """Emergency stops of late, of any incident."""
+    picture: PictureFile | None = None
+    """Of the signal that fired."""
 
 
 def read_history(c: Connection, incident_id: int, now: datetime) -> History | None:
@@ -54,4 +65,5 @@ def read_history(c: Connection, incident_id: int, now: datetime) -> History | No
         approvals=approvals.of_incident(c, incident_id),
         evidence=evidence.of_incident(c, incident_id),
         stops=steps.started(c, "emergency_stop", now - STOPS_REMEMBERED),
+        picture=pictures.of_incident(c, incident_id),
     )

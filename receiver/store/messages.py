@@ -8,7 +8,7 @@ from sqlite3 import Connection
 
 from receiver.evidence import Evidence
 from receiver.records import Event, Message, Ring, Step
-from receiver.store import bulk, evidence, rows
+from receiver.store import bulk, evidence, pictures, rows
 from receiver.telling.note import Note
 
 EDIT_EVERY = timedelta(seconds=1)
@@ -96,7 +96,7 @@ def card_exists(c: Connection, incident_id: int) -> bool:
 
 
 def touch_files(c: Connection, incident_id: int, notifier: str, now: datetime) -> None:
-    """There is evidence to be attached to an incident's card."""
+    """There is evidence, or a picture, to be attached to an incident's card."""
     c.execute(
         "INSERT INTO messages (incident_id, kind, notifier, ping, revision, due_at, since)"
         " VALUES (:incident, 'files', :notifier, 0, 1, :now, :now)"
@@ -242,8 +242,8 @@ def delivered(
         return
     if message.message_id is None and row["ping"] > message.ring:
         add_call(c, message.incident_id, message.notifier, Ring(row["ping"]), now)
-    if message.message_id not in (None, message_id) and evidence.of_incident(
-        c, message.incident_id
+    if message.message_id not in (None, message_id) and (
+        evidence.of_incident(c, message.incident_id) or pictures.body(c, message.incident_id)
     ):  # the message that had the files is not the card any more
         touch_files(c, message.incident_id, message.notifier, now)
 

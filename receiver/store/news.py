@@ -15,6 +15,7 @@ _PARTS = (
     "SELECT count(*) FROM messages WHERE revision > delivered",
     "SELECT coalesce(group_concat(id || state || phase || words, ';'), '') FROM steps WHERE state IN ('pending', 'running')",
     "SELECT count(*) || ' ' || coalesce(max(ends_at), 0) FROM windows",
+    "SELECT coalesce(sum(number), 0) FROM pictures WHERE state <> 'old'",
 )
 
 

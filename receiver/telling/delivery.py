@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class File:
-    """A text to be attached to a message; its name is that of no other file there."""
+    """What is to be attached to a message; its name is that of no other file there."""
 
     name: str
-    text: str
+    content: bytes
     about: str
+    """What it is, in words; for those who cannot see a picture, the picture."""
+    media_type: str = "text/plain; charset=utf-8"
+    replaces: tuple[str, ...] = ()
+    """Names of files that it takes the place of."""
 
 
 class DeliveryError(Exception):
@@ -69,7 +73,7 @@ class Notifier(Protocol):
         ...
 
     async def attach(self, message_id: str, files: Sequence[File]) -> Mapping[str, str]:
-        """Attach to a message those of ``files`` that are not there yet, and keep what else is there.
+        """Attach to a message those of ``files`` that are not there yet, and keep what they do not replace.
 
         Returns the id of each by its name. Safe to repeat. Raises DeliveryError.
         """

@@ -13,6 +13,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from sqlite3 import Connection
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ from receiver.clock import Clock
 from receiver.metrics import Metrics
 from receiver.records import Message, Ring
 from receiver.settings import ReceiverSettings
-from receiver.store import evidence, messages
+from receiver.store import evidence, messages, pictures
 from receiver.store.database import Database, StoreError
 from receiver.store.heard import Heard, heard
 from receiver.store.history import History, read_history
@@ -51,7 +52,8 @@ class _Facts(NamedTuple):
     history: History | None
     heard: Heard | None
     copies: int
-    files: Sequence[File] = ()
+    evidence: Sequence[File] = ()
+    picture: Sequence[File] = ()
     """What is still to be attached to the card."""
 
 
@@ -156,10 +158,13 @@ class Outbox:
             if reason:
                 messages.overtaken(c, message.id, about, reason, now)
                 return None
-            files: list[File] = []
+            facts = _Facts(history, known, messages.attempt_message(c, message))
             if message.kind == "files" and about is not None and known is not None:
-                files = evidence.to_attach(c, about, known.card_id)
-            return _Facts(history, known, messages.attempt_message(c, message), files)
+                return facts._replace(
+                    evidence=evidence.to_attach(c, about, known.card_id),
+                    picture=pictures.to_attach(c, about, known.card_id),
+                )
+            return facts
 
         facts = await self._database.run(attempt)
         if facts is None:
@@ -183,24 +188,34 @@ class Outbox:
         await self._sent(message, notifier.name, message_id, ring)
 
     async def _attach(self, notifier: Notifier, message: Message, facts: _Facts) -> None:
-        """The evidence that the card does not have yet. Raises DeliveryError."""
+        """What the card does not have yet: the evidence, and only then the picture, which may be refused.
+
+        Raises DeliveryError.
+        """
         card_id = facts.heard.card_id if facts.heard else None
         if card_id is None:
             raise LookupError(f"the files of message {message.id} have no card")
-        ids = await notifier.attach(card_id, facts.files) if facts.files else {}
-
-        def change(c: Connection) -> None:
-            now = self._clock.now()
-            evidence.attached(c, message.incident_id or 0, card_id, ids)
-            messages.delivered(c, message, card_id, now)
-            if ids:
-                words = f"attached to the card: {', '.join(ids)}"
-                messages.add_event(c, message.incident_id, "told", words, now)
-
-        await self._database.run(change)
+        told: list[str] = []
+        for files in filter(None, (facts.evidence, facts.picture)):
+            ids = await notifier.attach(card_id, files)
+            await self._database.run(partial(self._attached, message, card_id, ids))
+            told += ids
+        await self._database.run(
+            lambda c: messages.delivered(c, message, card_id, self._clock.now())
+        )
         self._destinations[notifier.name].answered()
         self._metrics.notifications.labels(notifier.name, "sent").inc()
-        log.info("told", incident=message.incident_id, kind="files", files=list(ids))
+        log.info("told", incident=message.incident_id, kind="files", files=told)
+
+    def _attached(
+        self, message: Message, card_id: str, ids: Mapping[str, str], c: Connection
+    ) -> None:
+        about = message.incident_id or 0
+        evidence.attached(c, about, card_id, ids)
+        pictures.attached(c, about, card_id, ids)
+        if ids:
+            words = f"attached to the card: {', '.join(ids)}"
+            messages.add_event(c, message.incident_id, "told", words, self._clock.now())
 
     async def _sent(self, message: Message, notifier: str, message_id: str, ring: Ring) -> None:
         back = self._destinations[notifier].answered()
@@ -240,7 +255,8 @@ class Outbox:
             wait = GONE_WAIT
         elif not error.permanent:
             wait = error.retry_after if error.retry_after is not None else _pause(message.attempts)
-            self._destinations[notifier].failed(error, self._clock.now())
+            if message.kind != "files":  # a file that does not get through says nothing of a card
+                self._destinations[notifier].failed(error, self._clock.now())
 
         def change(c: Connection) -> None:
             now = self._clock.now()

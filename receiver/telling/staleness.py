@@ -13,7 +13,7 @@ def why_overtaken(message: Message, history: History | None, heard: Heard | None
         return ""
     over = history.incident.state == "resolved"
     if message.kind == "files" and heard.card_id is None:
-        return "there is no card that the evidence could be attached to"
+        return "there is no card that files could be attached to"
     if message.kind == "call":
         return _call(message, heard, over=over)
     if message.kind == "note" and message.topic == RESOLVED:

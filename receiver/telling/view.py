@@ -57,6 +57,8 @@ def view_of(
 def _attachments(history: History) -> tuple[tuple[str, str], ...]:
     """Empty while any file is not known to be attached: then an edit says nothing of files, which keeps all."""
     found = [(one.message_id, one.attachment_id) for one in history.evidence]
+    if history.picture and history.picture.number:
+        found.append((history.picture.message_id, history.picture.attachment_id))
     known = [(message, file) for message, file in found if message and file]
     return tuple(known) if len(known) == len(found) else ()
 

@@ -19,6 +19,7 @@ from tests.bench import (
     backups,
     containers,
     dispatching,
+    drawing,
     engine_stats,
     flood,
     host,
@@ -187,6 +188,13 @@ def _board(rounds: int, tell: Tell) -> list[Figure]:
     ]
 
 
+def _pictures(rounds: int, tell: Tell) -> list[Figure]:
+    tell("webhooks while pictures are drawn")
+    ours, quiet = (_times(1e3, figures) for figures in drawing.measure(rounds))
+    what = "a webhook's answer while pictures are drawn"
+    return [report.paired(what, "ms", ours, quiet, "none is drawn", 1.5)]
+
+
 def _times(factor: float, figures: Sequence[float]) -> list[float]:
     return [figure * factor for figure in figures]
 
@@ -205,6 +213,7 @@ ALONE: dict[str, Alone] = {
     "webhooks": _webhooks,
     "acting": _acting,
     "board": _board,
+    "pictures": _pictures,
     "backups": _backups,
 }
 """Sections on a part of ours."""
