@@ -1,6 +1,6 @@
 # Everything a developer or a new user types. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test long demo check bench chaos flood soak lint dashboards lock
+.PHONY: help run test long demo check bench chaos flood fuzz soak lint dashboards lock
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -42,6 +42,9 @@ chaos: $(VENV)/.dev ## kill the receiver 500 times and more, at every step, amid
 
 flood: $(VENV)/.dev ## a minute of twice as many webhooks as can be taken, 1,000 slow connections, 200 scrapes and 100,000 log lines a second
 	@$(BIN)/python -m tests.fire flood $(ARGS)
+
+fuzz: $(VENV)/.dev ## broken input for every parser, a million times each, guided by coverage (x86-64); ARGS names targets
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 soak: $(VENV)/.dev ## half an hour of a little of everything: does memory, descriptors, threads or p99 grow?
 	@$(BIN)/python -m tests.fire soak $(ARGS)

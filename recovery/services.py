@@ -184,7 +184,8 @@ def _name_and_urls(facts: Facts, start: Step) -> tuple[str, tuple[str, ...]]:
     if isinstance(act, Start):
         (container,) = [c for c in facts.containers if c.id == act.container_id]
         return container.name, facts.urls(container)
-    assert isinstance(act, Up)
+    if not isinstance(act, Up):
+        raise TypeError(f"a start by {type(act).__name__}")
     service = facts.project.services[act.service] if facts.project else None
     there = [c for c in facts.containers if of_project(facts, c) and c.service == act.service]
     project = facts.project.name if facts.project else ""

@@ -14,6 +14,10 @@ FREE_BYTES = 64 * 1024
 """Of each body, while it arrives: what is usual is never refused because others send much."""
 
 
+MOST_WHOLE = 32
+"""Bodies that are parsed and committed at once: more of them would only keep everybody else waiting."""
+
+
 class BusyError(Exception):
     """There is no room for it now."""
 
@@ -46,7 +50,7 @@ class InHand:
         """``longest`` body in bytes."""
         self._longest = longest
         self._arriving = Room(4 * longest, bodies=256)
-        self._whole = Room(4 * longest, bodies=128)
+        self._whole = Room(4 * longest, bodies=MOST_WHOLE)
 
     @contextmanager
     def whole(self, body: bytes) -> Iterator[None]:

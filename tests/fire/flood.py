@@ -65,6 +65,7 @@ class Outcome:
     def lines(self) -> Iterator[str]:
         yield f"webhooks a second one after the other before, on 16 connections: {self.sustained:.0f}"
         yield "answers: " + ", ".join(f"{what}: {count}" for what, count in sorted(self.seen.answers.items()))  # fmt: skip
+        yield f"connections ended without an answer: {self.seen.cut}"
         yield f"kept and answered 200: {len(self.seen.kept)}; missing: {self.missing}"
         for name, times in (("/healthz", self.seen.healthz), ("/metrics", self.seen.metrics)):
             cut = quantiles(times, n=20) if len(times) > 1 else [0.0] * 19
