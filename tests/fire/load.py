@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -39,7 +39,7 @@ def fingerprint(number: int) -> str:
     return f"{number:08x}{0:08x}"
 
 
-async def webhooks(url: str, rate: float, numbers: itertools.count[int], seen: Seen) -> None:
+async def webhooks(url: str, rate: float, numbers: Iterator[int], seen: Seen) -> None:
     """``rate`` a second by the clock, whatever is answered; with no rate as fast as 16 in turn go."""
     connector = aiohttp.TCPConnector(limit=200)
     async with aiohttp.ClientSession(connector=connector) as session:

@@ -82,7 +82,8 @@ def soak(directory: Path, seconds: float, tell: Callable[[str], None]) -> Soaked
 
 async def _soak(product: Product, seconds: float, tell: Callable[[str], None]) -> Soaked:
     assert product.process is not None
-    pid, soaked, numbers = product.process.pid, Soaked(seconds), itertools.count()
+    # The same alerts again and again: new ones that never end would grow by themselves.
+    pid, soaked, numbers = product.process.pid, Soaked(seconds), itertools.cycle(range(200))
     exporter = f"http://{product.metrics_address}"
     address = itertools.cycle((product.metrics_address, product.environment["RECEIVER_LISTEN"]))
     slow = [(seed, next(address)) for seed in range(20)]
