@@ -1,9 +1,9 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
-# true: with the extra that draws pictures, 90 MB more.
-ARG PICTURES=false
-COPY requirements.lock requirements-pictures.lock ./
-RUN if [ "$PICTURES" = true ]; then lock=requirements-pictures.lock; else lock=requirements.lock; fi \
+# true: with all extras: pictures and elsewhere, 100 MB more.
+ARG EXTRAS=false
+COPY requirements.lock requirements-extras.lock ./
+RUN if [ "$EXTRAS" = true ]; then lock=requirements-extras.lock; else lock=requirements.lock; fi \
  && pip install --no-cache-dir --require-hashes --target /packages -r "$lock"
 COPY pyproject.toml README.md LICENSE ./
 COPY target target

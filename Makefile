@@ -61,7 +61,7 @@ dashboards: $(VENV)/.dev ## write monitoring/grafana/dashboards anew from monito
 lock: ## resolve the lock files anew (needs uv)
 	@command -v $(UV) >/dev/null || { echo "uv is needed to resolve: pip install uv, or UV=/path/to/uv" >&2; exit 2; }
 	$(UV) pip compile -q pyproject.toml --group build $(LOCKING) -o requirements.lock
-	$(UV) pip compile -q pyproject.toml --extra pictures --group build $(LOCKING) -o requirements-pictures.lock
+	$(UV) pip compile -q pyproject.toml --all-extras --group build $(LOCKING) -o requirements-extras.lock
 	$(UV) pip compile -q pyproject.toml --group dev $(LOCKING) -o requirements-dev.lock
 LOCKING := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 

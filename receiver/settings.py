@@ -211,7 +211,7 @@ class ReceiverSettings(DeploymentSettings, HostSettings, Thresholds):
             )
         if self.fallbacks and importlib.util.find_spec("apprise") is None:
             raise ValueError(
-                'FALLBACK_URLS needs an extra: pip install "sermon-monitor[elsewhere]"'
+                'FALLBACK_URLS needs an extra: pip install "sermon-monitor[elsewhere]"; in the compose stack: EXTRAS=true'
             )
         if self.github_token and not self.github_repo:
             raise ValueError(

@@ -26,7 +26,7 @@ TOP_LEVEL = {
     "scripts": "three-line fronts, so that the guide's commands work as printed",
     "pyproject.toml": "the package, its dependencies, the tools' settings",
     "requirements.lock": "what `make run` installs, with hashes",
-    "requirements-pictures.lock": "the same with the extra `pictures`",
+    "requirements-extras.lock": "the same with the extras `pictures` and `elsewhere`",
     "requirements-dev.lock": "what `make test` installs, with hashes",
     "Makefile": "everything a developer types",
     "Dockerfile": "our image",
@@ -51,7 +51,7 @@ SHIPPED_FILES = (
     "README.md",
     "pyproject.toml",
 )
-LOCKS = ("requirements.lock", "requirements-pictures.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-extras.lock", "requirements-dev.lock")
 LONGEST_FILE = 350
 
 _MACHINE_PATH = re.compile(r"/(?:home|Users)/[a-z]|/root/|/work/")
