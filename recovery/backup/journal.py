@@ -1,12 +1,13 @@
 """What an unfinished backup has read already, so that the next try begins where a crash or a dead server ended it.
 
-Each line is one object, under the key its own sealed line. What it says is believed only once the content
-has been read and is right: after a power cut a name may be there and its bytes not.
+Each line is one object, under the key its own sealed line, with a checksum. What it says is believed only once
+the content has been read and is right: after a power cut a name may be there and its bytes not.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import os
 import threading
@@ -51,9 +52,9 @@ class Journal:
         lock = threading.Lock()
 
         def note(entry: index.Entry) -> None:
-            line = base64.b64encode(b"".join(sealed(self.key, index.lines([entry])))) + b"\n"
+            said = b"".join(sealed(self.key, index.lines([entry])))
             with lock:
-                os.write(handle, line)
+                os.write(handle, base64.b64encode(_checksum(said) + said) + b"\n")
 
         try:
             yield note
@@ -72,6 +73,12 @@ class Journal:
         for line in filter(None, lines):
             try:
                 content = base64.b64decode(line, validate=True)
-                yield from index.parsed(opened(self.key, io.BytesIO(content)))
+                checksum, said = content[:32], content[32:]
+                if checksum == _checksum(said):
+                    yield from index.parsed(opened(self.key, io.BytesIO(said)))
             except (DamagedError, ValueError):
                 continue  # the end of a line that a crash cut, or of another key
+
+
+def _checksum(said: bytes) -> bytes:
+    return hashlib.sha256(said).digest()

@@ -93,6 +93,8 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         content = path.read_bytes()
+        if not content.strip(b"\0"):
+            raise StepError(f"{path} is empty: what was written there never came to the disk")
         manifest = Manifest.model_validate_json(content)
         said = json.loads(content)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import random
 import re
@@ -193,9 +194,19 @@ def test_what_was_read_before_a_crash_is_not_read_again(
     with monkeypatch.context() as patch:
         patch.setattr(create.CreateBackup, "_finish", full)
         assert place.verb("backup-create", "x", "--with-data", code=1)["outcome"] == "failed"
+        journal = place.backups / ".data" / "journal"
+        told = journal.read_bytes().splitlines()
+        again = place.verb("backup-create", "x", "--with-data", code=1)
+        assert "No space left" in again["words"]
+    flipped = base64.b64encode(base64.b64decode(told[0]).replace(b"audio/wav", b"audio/wax"))
+    journal.write_bytes(b"\n".join([flipped, *told[1:], told[1][:-9]]))
     again = place.verb("backup-create", "x", "--with-data")
-    assert "of which 0 (0 B) were read" in again["steps"][0]["result"]
+    assert "of which 1 (" in again["steps"][0]["result"], "what the journal has wrong is read anew"
     assert place.whole() == ["x"]
+    before = seen(storage.client, BUCKET)
+    clear(storage.client)
+    place.verb("backup-restore", "x", "--with-data", "--yes")
+    assert seen(storage.client, BUCKET) == before
 
 
 def test_a_full_disk(place: Place, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,13 @@ class Disk:
             run(["umount", self.point])
 
     def again(self) -> None:
-        """After a cut: what the machine finds when it is on again."""
+        """After a cut: what the machine finds when it is on again.
+
+        On a copy: a process with mounts of its own, as an Engine's, may hold what was cut for longer than we do.
+        """
         self.off()
+        former = self._image
+        self._image = former.with_name(f"{former.name}.")
+        run(["cp", "--sparse=always", former, self._image])
+        former.unlink()
         self.on()

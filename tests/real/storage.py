@@ -23,20 +23,26 @@ class Storage:
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = Minio(f"127.0.0.1:{self.port}", USER, PASSWORD, secure=False)
         self.process: Process | None = None
+        self._inner: list[str] = []
+        """The ports at which its parts talk with each other."""
 
     def start(self) -> None:
         """Raises AssertionError where it does not come up."""
         (self._directory / "s3.json").write_text(identities())
         (self._directory / "data").mkdir()
         words = command(self._directory, self.port)
+        self._inner = [str(w).partition(".grpc=")[2] for w in words if ".grpc=" in str(w)]
         # Its sockets are named from there: an address of one may not be long.
         self.process = spawn(words, self._directory / "log", cwd=self._directory)
         wait_for(self._ready, "the S3 server", within=60, process=self.process)
 
     def stop(self) -> None:
-        """At once: asked to end it takes its time, and nobody wants what it holds."""
+        """At once: asked to end it takes its time, and nobody wants what it holds. Its sockets go with it."""
         if self.process is not None:
             self.process.kill()
+        for port in self._inner:
+            for socket in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                socket.unlink(missing_ok=True)
 
     def _ready(self) -> bool:
         try:
