@@ -214,6 +214,8 @@ def plain(place: Place, words: str) -> str:
     words = re.sub(r"\b[0-9a-f]{12,64}\b", "…", words)
     words = re.sub(r"\b\d+(\.\d+)? (s|B|KiB|MiB|GiB)\b", r"… \2", words)
     words = re.sub(r"\(pid \d+\)|pid \d+", "pid …", words)
+    words = re.sub(r"\b\d+ of \d+ requests in ", "… of … requests in ", words)
+    words = re.sub(r"\b\d+ × ", "… × ", words)
     words = re.sub(r"held by \S+ pid …", "held by python pid …", words)
     words = re.sub(_SILENCE, "no answer", words)
     words = " ".join(words.split()).replace("|", "\\|")

@@ -86,6 +86,24 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Compose, "project", _understood_once)
 
 
+@pytest.fixture(scope="module")
+def versions(engine: DockerEngine, python_image: str) -> dict[str, images.AppImage]:
+    return {
+        name: images.app_image(
+            engine, f"sermon-uploader:{name}", revision=f"{n}" * 40, behaviour=name
+        )
+        for n, name in enumerate(("crash", "unhealthy", "slow", "hungry"), 3)
+    }
+
+
+@pytest.fixture
+def long_enough_to_crash(_short: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version that crashes answers for 2 seconds first."""
+    monkeypatch.setattr(recovery.acts, "STEADY_SECONDS", 3.0)
+    patience = partial(Patience, interval=0.2, stable=3.0, starting=10.0, unhealthy_share=0.01)
+    monkeypatch.setattr(recovery.run_rollback, "Patience", patience)
+
+
 def _all_reached(urls: dict[str, str], _seconds: float = 0) -> dict[str, Reply]:
     return {name: Reply(200, "HTTP 200", date=time.time()) for name in urls}
 

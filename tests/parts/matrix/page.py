@@ -34,7 +34,17 @@ VERSIONS = {
 """What the application may turn out to be after a deployment."""
 LAYOUTS = {"apart": "application and MinIO apart", "single": "both in one container"}
 SECTIONS = [(layout, state) for layout in LAYOUTS for state in STATES]
-VERSION_SECTIONS = [("version", name) for name in VERSIONS]
+VERSIONS_IN = {"apart": "version", "single": "version, single"}
+_OF_A_VERSION = {
+    "version": "a version that is",
+    "version, single": "in one container, a version that is",
+}
+BAD = ("crash", "unhealthy", "hungry")
+"""The others are shown apart only: what the application shares its container with makes no difference to them."""
+VERSION_SECTIONS = [
+    *(("version", name) for name in VERSIONS),
+    *(("version, single", name) for name in BAD),
+]
 _HEAD = """\
 # What each verb does in each state
 
@@ -53,8 +63,9 @@ MinIO's volume.
 _VERSIONS_HEAD = """\
 ## Versions that are no good
 
-A version is deployed that is no good; then each verb is called, apart from the others. `rollback` goes from it
-to the last known good version. `rollback --to-version` goes the other way: the good version runs, and a
+A version is deployed that is no good; then each verb is called, apart from the others. What looks must see it;
+what starts the same version again must say that it is not well. `rollback` goes from it to the last known good
+version. `rollback --to-version` goes the other way: the good version runs, and a
 person asks for this one; in the end the good one must run again.
 
 | version | is |
@@ -133,7 +144,7 @@ def _table(rows: Iterable[Iterable[str]]) -> str:
 
 
 def _title(layout: str, state: str) -> str:
-    return f"{LAYOUTS.get(layout, 'a version that is')}: {state}"
+    return f"{(LAYOUTS | _OF_A_VERSION)[layout]}: {state}"
 
 
 def _text() -> str:
