@@ -123,7 +123,7 @@ class Receiver:
         """
         self._save_first = save_first
         self.settings = settings
-        self.policy = load_policy(policy_path(settings))
+        self.policy = load_policy(policy_path(settings), settings.own_host)
         self._engine = engine
         self._registry = registry
         self._clock = SteadyClock(clock, monotonic)
@@ -256,6 +256,7 @@ class Receiver:
             http,
             self._clock,
             reconciler.ask,
+            self.settings.own_host,
         )
         reconciler.hidden_by = lambda: mirror.ours
         self._sentries += [
@@ -302,7 +303,8 @@ class Receiver:
 
     async def looks_healthy(self, role: Literal["app", "minio"] = "app") -> bool:
         """What makes a running version count as good: it answers, and no critical alert fires."""
-        if await self._database.run(incidents.critical_fires):
+        own = self.settings.own_host
+        if await self._database.run(lambda c: incidents.critical_fires(c, own)):
             return False
         look: Confirm = "minio" if role == "minio" else "probe"
         return (await self._confirmer.look(look)).sick is False

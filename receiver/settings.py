@@ -183,6 +183,7 @@ class ReceiverSettings(DeploymentSettings, HostSettings, Thresholds):
     rollback_workflow: str = Field("rollback.yml", pattern=r"^[\w.-]+\.ya?ml$")
     rollback_ref: str = Field("main", pattern=r"^\w[\w./-]*$")
 
+    own_host: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,64}$")
     alertmanager_url: HttpUrl | None = None
     prometheus_url: HttpUrl | None = None
     grafana_url: HttpUrl | None = None

@@ -30,7 +30,7 @@ from target.engine import Engine
 
 async def explain(settings: Settings, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
     """What this alert would do right now: decision, steps with their times, every gate's verdict."""
-    policy = load_policy(policy_path(settings))
+    policy = load_policy(policy_path(settings), settings.own_host)
     alert = alert_from(name, labels, policy)
     webhook = Webhook(
         version="4", group_key="explain", status="firing", receiver="explain", alerts=[alert]
@@ -41,7 +41,7 @@ async def explain(settings: Settings, name: str, labels: Mapping[str, str]) -> d
 
 async def replay(settings: Settings, webhook: Webhook) -> list[dict[str, Any]]:
     """What a body would do: taken into a copy of the store in memory, then every gate is asked."""
-    policy = load_policy(policy_path(settings))
+    policy = load_policy(policy_path(settings), settings.own_host)
     intake = Intake(
         policy=policy,
         notifier="dry",

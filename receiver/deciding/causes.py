@@ -8,7 +8,7 @@ from typing import Any
 
 from receiver.deciding.policy import Row
 from receiver.deciding.timing import Timing
-from receiver.hearing.prometheus import is_true, values
+from receiver.hearing.prometheus import is_true, on_host, values
 from receiver.http import Http
 from receiver.records import Step
 from receiver.rollback.way_back import WayBack
@@ -97,7 +97,9 @@ class Causes:
         if url is None:
             return f"PROMETHEUS_URL is not set, so this cannot be asked: {row.rollback_if}"
         try:
-            holds = await is_true(self._http, url, row.rollback_if)
+            holds = await is_true(
+                self._http, url, on_host(row.rollback_if, self._settings.own_host)
+            )
         except DeliveryError as error:
             return f"Prometheus could not be asked: {error}"
         return "" if holds else f"not bad enough for a rollback yet: {row.rollback_if}"
@@ -120,7 +122,7 @@ class Causes:
         if url is None:
             return "PROMETHEUS_URL is not set, so the room on MinIO's disk cannot be asked for"
         try:
-            told = await values(self._http, url, ROOM)
+            told = await values(self._http, url, on_host(ROOM, self._settings.own_host))
         except DeliveryError as error:
             return f"Prometheus could not be asked for the room on MinIO's disk: {error}"
         shares = {labels.get("mountpoint", ""): value for labels, value in told}

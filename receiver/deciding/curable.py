@@ -44,6 +44,7 @@ class Cures:
             await asyncio.to_thread(self._deployed, service),
             self._threshold(row.growth),
             now,
+            self._settings.own_host,
         )
         return "" if found.explained else found.words
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from receiver.hearing.prometheus import values
+from receiver.hearing.prometheus import on_host, values
 from receiver.http import Http
 from receiver.telling.delivery import DeliveryError
 from target.durations import format_duration
@@ -91,6 +91,7 @@ async def look(
     deployed: datetime | None,
     threshold: float,
     now: datetime,
+    own_host: str = "",
 ) -> Explanation:
     """Asked of Prometheus. ``deployed``: when the running version began, by the ledger."""
     if url is None:
@@ -99,9 +100,9 @@ async def look(
         return Explanation(None, "the ledger does not know when the running version was deployed")
     warm = min(now, deployed + SETTLED)
     try:
-        used = await values(http, url, _WHOLE[resource], now)
+        used = await values(http, url, on_host(_WHOLE[resource], own_host), now)
         each = [
-            await values(http, url, _EACH[resource], at)
+            await values(http, url, on_host(_EACH[resource], own_host), at)
             for at in (now, deployed - timedelta(minutes=1), warm)
         ]
     except DeliveryError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
 
 from receiver.deciding.timing import Timing
 from receiver.maintenance.calendar import Recurring
@@ -142,6 +142,7 @@ class Policy(_Strict):
     heartbeat: tuple[str, ...] = ("Watchdog",)
     maintenance: tuple[Recurring, ...] = ()
     others: Mapping[Severity, Other]
+    _own_host: str = PrivateAttr("")
 
     @model_validator(mode="after")
     def _complete(self) -> Policy:
@@ -154,6 +155,10 @@ class Policy(_Strict):
             raise ValueError(f"more than one row for {', '.join(twice)}")
         return self
 
+    def at_host(self, own_host: str) -> Policy:
+        self._own_host = own_host  # no part of the file
+        return self
+
     def asks(self, labels: Mapping[str, str], severity: Severity) -> bool:
         """Whether such an alert asks for steps that come by themselves."""
         return self.row(labels, severity).ladder
@@ -163,8 +168,20 @@ class Policy(_Strict):
         name = labels.get("alertname") or "(unnamed alert)"
         for row in self._by_name.get(name, ()):
             if row.matches(labels):
-                return row
+                return row if self.ours(labels) else self._elsewhere[id(row)]
         return _other_row(self.others[severity], name, severity)
+
+    def ours(self, labels: Mapping[str, str]) -> bool:
+        """Whether an alert is about the deployment that steps would change: an alert of another host is not."""
+        return labels.get("host", "") in ("", self._own_host)
+
+    @cached_property
+    def _elsewhere(self) -> Mapping[int, Row]:
+        """The rows, by identity, for alerts of other hosts: told as loudly, a person called, nothing done from here."""
+        told = {"confirm": "none", "rollback_if": "", "growth": ""}
+        steps = [tuple(s for s in row.steps if s.action == "person") for row in self.alerts]
+        rows = zip(self.alerts, steps, strict=True)
+        return {id(row): row.model_copy(update={**told, "steps": left}) for row, left in rows}
 
     @cached_property
     def _by_name(self) -> Mapping[str, Sequence[Row]]:
@@ -192,12 +209,13 @@ def parse_policy(text: str, name: str = "policy.yml") -> Policy:
         raise PolicyError(lines) from error
 
 
-def load_policy(path: Path) -> Policy:
-    """Raises PolicyError, also where the file cannot be read."""
+def load_policy(path: Path, own_host: str = "") -> Policy:
+    """``own_host``: OWN_HOST. Raises PolicyError, also where the file cannot be read."""
     try:
-        return parse_policy(path.read_text(encoding="utf-8"), str(path))
+        policy = parse_policy(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError([f"{path}: cannot be read: {error}"]) from error
+    return policy.at_host(own_host)
 
 
 @dataclass(frozen=True)

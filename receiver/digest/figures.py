@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from receiver.hearing.prometheus import answer_of
+from receiver.hearing.prometheus import answer_of, on_host
 from receiver.http import Http
 from receiver.telling.delivery import DeliveryError
 
@@ -66,17 +66,20 @@ class Figures:
     """Asking again soon can help."""
 
 
-async def ask(http: Http, url: str | None, since: datetime, until: datetime) -> Figures:
-    """Never fails: what cannot be had is said in words."""
+async def ask(
+    http: Http, url: str | None, since: datetime, until: datetime, own_host: str = ""
+) -> Figures:
+    """Never fails: what cannot be had is said in words. ``own_host``: OWN_HOST."""
     if url is None:
         return Figures(problem="PROMETHEUS_URL is not set")
     span = f"{max(1, int((until - since).total_seconds()))}s"
     found: dict[str, Any] = {}
     try:
         for name, query in _QUERIES.items():
-            samples = await _samples(http, url, query.replace("$span", span), until)
+            asked = on_host(query.replace("$span", span), own_host)
+            samples = await _samples(http, url, asked, until)
             found[name] = samples[0][1] if samples else None
-        disks = await _samples(http, url, _FULLEST, until)
+        disks = await _samples(http, url, on_host(_FULLEST, own_host), until)
     except DeliveryError as error:
         return Figures(problem=f"Prometheus could not be asked: {error}", may_return=True)
     mount, used = (disks[0][0].get("mountpoint", ""), disks[0][1]) if disks else ("", None)

@@ -123,7 +123,9 @@ async def complete(
         since=since,
         until=until,
         happened=happened,
-        figures=await digest_figures.ask(http, settings.prometheus_url, since, until),
+        figures=await digest_figures.ask(
+            http, settings.prometheus_url, since, until, settings.own_host
+        ),
         deployments=found,
         ledger_problem=problem,
     )

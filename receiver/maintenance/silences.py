@@ -9,6 +9,7 @@ what fires meanwhile: visibility stays.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,6 +37,7 @@ LOOK_EVERY = timedelta(seconds=30)
 """Between two looks at Alertmanager while a window is mirrored."""
 CREATED_BY = "sermon-monitor"
 SERVICES = "sermon-uploader|sermon-monitor"
+"""With OWN_HOST also by the names that the rules give them where there are several hosts."""
 _HEADERS = {"Accept": "application/json", "User-Agent": USER_AGENT}
 
 
@@ -83,6 +85,7 @@ def plan(
     listed: Sequence[Silence],
     heartbeat: Collection[str],
     now: datetime,
+    own_host: str = "",
 ) -> Plan:
     """Pure. Others' silences are never touched; of two for one window the first stays."""
     mine = [one for one in listed if one.created_by == CREATED_BY and one.status.state != "expired"]
@@ -97,7 +100,7 @@ def plan(
         if found:
             kept.add(found.id)
         if found is None or (found.ends_at < now + LEASE / 2 and found.ends_at < until):
-            put.append(_body(window, found, until, heartbeat, now))
+            put.append(_body(window, found, until, heartbeat, now, own_host))
     return Plan(tuple(put), tuple(one.id for one in mine if one.id not in kept), frozenset(kept))
 
 
@@ -107,8 +110,10 @@ def _body(
     until: datetime,
     heartbeat: Collection[str],
     now: datetime,
+    own_host: str,
 ) -> dict[str, Any]:
-    matchers = [_matcher("service", SERVICES, equal=True)]
+    services = f"({SERVICES})(@{re.escape(own_host)})?" if own_host else SERVICES
+    matchers = [_matcher("service", services, equal=True)]
     if heartbeat:  # that monitoring works must be seen at all times
         matchers.append(_matcher("alertname", "|".join(sorted(heartbeat)), equal=False))
     body = {
@@ -140,8 +145,10 @@ class Mirror:
         http: Http,
         clock: Clock,
         missed: Callable[[str], None],
+        own_host: str = "",
     ) -> None:
-        """``missed`` is called with a reason whenever Alertmanager should be asked what fires."""
+        """``missed`` is called with a reason whenever Alertmanager should be asked what fires; ``own_host``: OWN_HOST."""
+        self._own_host = own_host
         self._database = database
         self._url = url
         self._heartbeat = heartbeat
@@ -194,7 +201,7 @@ class Mirror:
 
     async def _put_right(self, url: str, wanted: Sequence[Window], now: datetime) -> None:
         listed = await self._listed(url)
-        todo = plan(wanted, listed, self._heartbeat, now)
+        todo = plan(wanted, listed, self._heartbeat, now, self._own_host)
         made = {await self._put(url, body) for body in todo.put}
         for silence_id in todo.expire:
             await self._expire(url, silence_id)

@@ -247,10 +247,13 @@ def end_alerts(c: Connection, fingerprints: Iterable[str], now: datetime) -> Non
     )
 
 
-def critical_fires(c: Connection) -> bool:
-    """Whether any critical alert fires about what is watched: trouble of the pipeline's own says nothing of it."""
+def critical_fires(c: Connection, own_host: str = "") -> bool:
+    """Whether any critical alert fires about what is watched: trouble of the pipeline's own says nothing of it.
+
+    ``own_host``: OWN_HOST; nor does that of another host.
+    """
     query = (
         "SELECT 1 FROM alerts WHERE ended_at IS NULL AND severity = 'critical'"
-        " AND labels ->> 'category' IS NOT 'pipeline' LIMIT 1"
+        " AND labels ->> 'category' IS NOT 'pipeline' AND coalesce(labels ->> 'host', '') IN ('', ?) LIMIT 1"
     )
-    return c.execute(query).fetchone() is not None
+    return c.execute(query, (own_host,)).fetchone() is not None

@@ -230,7 +230,8 @@ def compose(view: IncidentView) -> Card:
         verdict=clean(view.verdict, 480),
     )
     running = at_work(view)
-    title = one_line(_WORDS.title(safe, lead))
+    host = clean(view.service.partition("@")[2], 40)  # one of several: docs/hosts.md
+    title = one_line(_WORDS.title(safe, lead, host))
     return Card(
         title=title,
         description=one_line(_WORDS.description(safe, about, running, bool(view.coming))),

@@ -19,14 +19,13 @@ COMPOSE = Path(sys.executable).with_name("docker-compose")
 SERVICES = {"secrets", "docker-proxy", "monitor", "prometheus", "alertmanager", "grafana"}
 
 
-def compose_config(tmp_path: Path, env_text: str = "", file: Path = FILE) -> dict[str, Any]:
-    """``file`` as compose reads it, with the .env ``env_text`` and nothing of our own environment."""
+def compose_config(tmp_path: Path, env_text: str = "", *files: Path) -> dict[str, Any]:
+    """``files`` (the stack alone, where none is named) as compose reads them, with the .env ``env_text`` and nothing of our own environment."""
     env = tmp_path / ".env"
     env.write_text(env_text)
     command: list[str | Path] = [
         COMPOSE,
-        "-f",
-        file,
+        *(part for file in files or (FILE,) for part in ("-f", file)),
         "--env-file",
         env,
         "config",
@@ -63,6 +62,21 @@ def test_nothing_listens_beyond_this_machine(services: dict[str, Any]) -> None:
     theirs = (10980, 5001, 9090, 9093, 3000, 9100, 8080)
     assert published == dict.fromkeys(theirs, "127.0.0.1")
     assert all(service.get("network_mode") != "host" for service in services.values())
+
+
+def test_another_host_has_only_the_exporter_on_an_address_that_is_named(tmp_path: Path) -> None:
+    other = ROOT / "monitoring" / "docker-compose.exporter.yml"
+    found = compose_config(tmp_path, "EXPORTER_ADDRESS=10.8.0.2\n", FILE, other)["services"][
+        "monitor"
+    ]
+    assert found["command"] == ["serve", "--only", "exporter"]
+    assert [(one["host_ip"], one["published"]) for one in found["ports"]] == [("10.8.0.2", "10980")]
+    assert set(found["depends_on"]) <= {"secrets", "docker-proxy"}
+    with pytest.raises(AssertionError, match="private address"):
+        compose_config(tmp_path, "", FILE, other)
+    several = compose_config(tmp_path, "PROMETHEUS_CONFIG=prometheus.hosts.yml\n")
+    command = several["services"]["prometheus"]["command"]
+    assert "--config.file=/etc/sermon-monitor/prometheus.hosts.yml" in command
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))

@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MONITORING = ROOT / "monitoring"
 TESTS = ("alerts_test.yml", "alerts_traps_test.yml", "alerts_slow_test.yml")
 ALWAYS = "Watchdog"
+OF_A_HOST = "{{ with $labels.host }}@{{ . }}{{ end }}"
+"""Of a service, where there are several hosts: docs/hosts.md."""
 
 
 def alert_rules(text: str | None = None) -> list[dict[str, Any]]:
@@ -166,9 +168,8 @@ def test_a_rule_is_complete(rule: dict[str, Any]) -> None:
         "storage",
         "pipeline",
     }
-    assert labels["service"] == (
-        "sermon-monitor" if labels["category"] == "pipeline" else "sermon-uploader"
-    )
+    service = "sermon-monitor" if labels["category"] == "pipeline" else "sermon-uploader"
+    assert labels["service"] == service + OF_A_HOST
     assert set(annotations) == {"summary", "description", "runbook_url", "dashboard_url"}
     if rule["alert"] != ALWAYS:
         selectors = re.findall(r"\b[A-Za-z_:]+\{[^}]*(?:\{\d+\}[^}]*)*\}", rule["expr"])
@@ -225,7 +226,8 @@ OURS, BOTH = "sermon-monitor", "discord-direct,sermon-monitor"
 
 def _routes() -> Iterator[tuple[str, dict[str, str]]]:
     for rule in alert_rules():
-        labels = {"alertname": rule["alert"], **rule["labels"]}
+        service = rule["labels"]["service"].removesuffix(OF_A_HOST)
+        labels = {"alertname": rule["alert"], **rule["labels"], "service": service}
         second = rule["alert"] in SECOND_PATH or labels.get("cause") == "blind"
         yield (BOTH if second else OURS), labels
     yield OURS, {"alertname": "SomethingElse", "severity": "critical"}
