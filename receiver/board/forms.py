@@ -30,6 +30,8 @@ _MOST_FORM_BYTES = 8192
 _OURS = re.compile(r"/(incidents(/\d{1,18})?|deployments|maintenance|approvals|policy|audit)?")
 PAUSE_SECONDS = 1.0
 """After a wrong token: whoever tries many is slow."""
+MOST_WAITING = 8
+"""Wrong tokens that wait for it at once."""
 Sent = Callable[[web.Request, Visitor, Mapping[str, str]], Awaitable[web.StreamResponse]]
 
 
@@ -50,6 +52,7 @@ class Forms:
         self._clock = clock
         self._wake = wake
         self._trying = asyncio.Lock()
+        self._waiting = 0
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -68,17 +71,25 @@ class Forms:
         return self._sign_in_page(request.query.get("to", "/"), "")
 
     async def sign_in(self, request: web.Request) -> web.StreamResponse:
-        """303 with a cookie · 400 no form · 403 wrong, or from another page."""
+        """303 with a cookie · 400 no form · 403 wrong, or from another page · 503 too many try."""
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
             return self._pages.refusal(403, "This came from another page", "Sign in on this one.")
         form = await _read(request)
         if form is None:
             return self._pages.refusal(400, "This is no form of ours", "Go back and try again.")
         to = _inside(form.get("to", "/"))
+        if (
+            self._waiting >= MOST_WAITING
+        ):  # not looked at: neither a guess the more, nor in the way of alerts
+            return self._pages.refusal(503, "Too many try to sign in", "Try again in a moment.")
         if not self._access.is_token(form.get("token", "")):
             log.warning("a wrong token on the sign-in page", remote=request.remote)
-            async with self._trying:
-                await asyncio.sleep(PAUSE_SECONDS)
+            self._waiting += 1
+            try:
+                async with self._trying:
+                    await asyncio.sleep(PAUSE_SECONDS)
+            finally:
+                self._waiting -= 1
             return self._sign_in_page(to, "That is not the token.", 403)
         answer = web.HTTPSeeOther(to)
         answer.set_cookie(

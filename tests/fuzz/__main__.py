@@ -19,7 +19,8 @@ from tests.fuzz import corpora
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in corpora.CORPUS.glob("*.txt"))
-SLOW_SECONDS, MOST_MIB = 1, 1024
+SLOW_SECONDS, MOST_MIB = 5, 1024
+"""By the clock on the wall: on a busy machine a second passes without us."""
 _LAST = re.compile(
     r"^#(\d+)\s+\S+\s+cov: (\d+) ft: (\d+).*?exec/s: (\d+) rss: (\d+)Mb", re.MULTILINE
 )

@@ -84,7 +84,7 @@ def github_webhook(data: bytes) -> None:
 def log_line(data: bytes) -> None:
     found = access_log.parse_line(data)
     if isinstance(found, access_log.Access):
-        assert 100 <= found.status <= 999
+        assert 0 <= found.status <= 999
         assert 0 <= found.seconds <= access_log.LONGEST_SECONDS
     access_log.parse_duration(data.decode("latin-1"))
 

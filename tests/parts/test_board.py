@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from receiver.board import forms
 from receiver.board.access import SESSION_FOR
 from tests.parts.approval_kit import SLOW, scene, stamp
 from tests.parts.receiver_kit import Running, alert, application, body, receiver
@@ -315,3 +316,17 @@ async def _edition(stream: aiohttp.ClientResponse) -> str:
 async def test_deployments_as_json(tmp_path: Path) -> None:
     async with receiver(tmp_path) as running:
         assert json.loads((await running.get("/api/deployments"))[1]) == {"deployments": []}
+
+
+async def test_many_who_guess_keep_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who wait for their pause are few; the others are not even looked at, and alerts come through."""
+    monkeypatch.setattr(forms, "PAUSE_SECONDS", 0.2)
+    async with receiver(tmp_path, BOARD_TOKEN=TOKEN) as running:
+        guesses = [asyncio.create_task(send(running, "/sign-in", {"token": f"{n}"})) for n in range(40)]  # fmt: skip
+        assert (await running.post(body()))[0] == 200
+        statuses = [status for status, _ in await asyncio.gather(*guesses)]
+        assert set(statuses) == {403, 503}
+        assert statuses.count(403) <= forms.MOST_WAITING + 1
+        await signed_in(running)
