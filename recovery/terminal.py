@@ -168,6 +168,4 @@ def uninterrupted(terminal: Terminal) -> Iterator[None]:
         for number, handler in held.items():
             signal.signal(number, handler)
         if asked:
-            terminal.say(
-                f"{asked[0]} came meanwhile: finished first, so that one version runs for sure"
-            )
+            terminal.say(f"{asked[0]} came meanwhile: what had begun was finished first")

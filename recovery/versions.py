@@ -13,7 +13,7 @@ from recovery import inputs
 from recovery.ledger import ledger_path
 from recovery.options import looks
 from recovery.run import Flags, refuse, settings_of
-from recovery.shown import stdout
+from recovery.shown import NARROW_COLUMNS, stdout
 from target.version_keeper import LedgerFile
 from target.versions import Release
 
@@ -32,7 +32,11 @@ def versions(flags: Flags) -> None:
     if flags.as_json:
         click.echo(json.dumps([_row(release) for release in ledger.releases]))
     elif ledger.releases:
-        stdout().print(_table(ledger.releases), soft_wrap=True)
+        console = stdout()
+        if console.width < NARROW_COLUMNS:
+            console.print(*(Text(_line(one)) for one in ledger.releases), sep="\n")
+        else:
+            console.print(_table(ledger.releases), soft_wrap=True)
     else:
         click.echo(f"no version has been seen yet: {path} is empty or not there", err=True)
 
@@ -52,6 +56,13 @@ def _row(release: Release) -> dict[str, Any]:
         "verdict": release.verdict,
         "irreversible": release.irreversible,
     }
+
+
+def _line(release: Release) -> str:
+    """For a telephone."""
+    until = f"until {release.until:%Y-%m-%d %H:%M}" if release.until else "runs"
+    words = f"{release.service} {release.title}, {release.verdict}: since {release.since:%Y-%m-%d %H:%M}, {until}"
+    return inputs.printable(words + (", irreversible" if release.irreversible else ""))
 
 
 def _table(releases: tuple[Release, ...]) -> Table:

@@ -17,14 +17,17 @@ from rich.console import Console
 
 import recovery.checks.network
 import recovery.shown
+import recovery.versions
 from recovery.cli import main
 from recovery.finding import Finding
 from recovery.http import Reply
 from recovery.run import INTERRUPTED
 from recovery.shown import show_findings
 from recovery.verbs import VERBS, Verb
-from tests.parts.deployment.kit import COMMAND
+from target.version_keeper import LedgerFile
+from tests.parts.deployment.kit import COMMAND, proved
 from tests.parts.exporter_kit import NOWHERE
+from tests.real.images import AppImage
 
 NO_UTF8 = os.fsdecode(b"/nowhere/\xff\xfe")
 
@@ -137,3 +140,13 @@ main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
+
+
+def test_on_a_telephone_a_version_is_a_sentence(
+    nothing: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = AppImage("sermon-uploader:v1", "a1" * 20, "sha256:" + "1" * 64)
+    LedgerFile(tmp_path / "state" / "versions.json").save(proved(image))
+    monkeypatch.setattr(recovery.versions, "stdout", lambda: Console(width=40))
+    done = CliRunner(env=nothing).invoke(main, ["versions"])
+    assert " ".join(done.stdout.split()) == "app v1 (a1a1a1a), good: since 2026-03-01 10:00, runs"
