@@ -137,7 +137,9 @@ class WorkflowRun:
                 return self._failed(step, f"{lost}; {self._by_hand}")
             if _has_expired(step, now):
                 return Instead(f"{lost}; should there be one, it has expired")
-            words = f"{lost}; still looking, until it has expired at {_expiry(step):%H:%M:%S} UTC"
+            words = (
+                f"{lost}; still looking, until it has expired at {_told_expiry(step):%H:%M:%S} UTC"
+            )
         return Progress("running", words, "searching", now + self._timing.run_poll, detail)
 
     def _to_following(
@@ -246,7 +248,11 @@ def _unasked(step: Step, error: DeliveryError) -> str:
 
 def _has_expired(step: Step, now: datetime) -> bool:
     """By our own deadline and by what the run was told, which differ where the clock was set since."""
-    return now >= max(_expiry(step), parse_rfc3339(step.detail["inputs"]["expires_at"]))
+    return now >= _told_expiry(step)
+
+
+def _told_expiry(step: Step) -> datetime:
+    return max(_expiry(step), parse_rfc3339(step.detail["inputs"]["expires_at"]))
 
 
 def _expiry(step: Step) -> datetime:

@@ -71,7 +71,9 @@ def unfinished(store: Path) -> list[str]:
         left += [
             f"step {r['id']} ({r['action']}) is {r['state']} {r['phase']}: {r['words']}"
             for r in c.execute("SELECT * FROM steps WHERE state IN ('pending', 'running')")
-            if r["id"] not in _until_expired(c, r["incident_id"]) and r["words"] != NOTHING_TO_STOP
+            if r["id"] not in _until_expired(c, r["incident_id"])
+            and not _behind_one(c, r["words"])
+            and r["words"] != NOTHING_TO_STOP
         ]
         left += [
             f"incident {r['id']} ({r['service']}) is open, and nothing of it fires: {r['verdict']}"
@@ -90,6 +92,12 @@ def _until_expired(c: sqlite3.Connection, incident_id: int) -> set[int]:
     query = "SELECT id, words FROM steps WHERE incident_id = ? AND state = 'running' AND phase = 'searching'"
     found = c.execute(query, (incident_id,)).fetchall()
     return {number for number, words in found if "until it has expired" in words}
+
+
+def _behind_one(c: sqlite3.Connection, words: str) -> bool:
+    """It waits for such a rollback, of whatever incident."""
+    found = re.search(r"a rollback is under way \(incident (\d+), searching\)", words)
+    return found is not None and bool(_until_expired(c, int(found[1])))
 
 
 def check(world: World) -> list[str]:
