@@ -53,7 +53,10 @@ def propose(c: Connection, step_id: int, settings: ReceiverSettings, now: dateti
     for one in steps.steps(c, incident.id):
         if one.action == ACTION:
             steps.defer_step(c, one.id, PLANNED, planned.due_at)
-    words = f"the rollback has failed: a person is asked at {planned.due_at:%H:%M} UTC if it is still critical then"
+    due = planned.due_at.astimezone(settings.zone)
+    words = (
+        f"the rollback has failed: a person is asked at {due:%H:%M %Z} if it is still critical then"
+    )
     messages.add_event(c, incident.id, f"{ACTION} planned", words, now)
 
 

@@ -85,6 +85,7 @@ class ApprovalPage:
             lstrip_blocks=True,
         )
         environment.filters["title_of"] = title
+        environment.filters["local"] = lambda moment: moment.astimezone(lookout.settings.zone)
         self._template = environment.get_template("approval.html.j2")
 
     def routes(self) -> list[web.RouteDef]:

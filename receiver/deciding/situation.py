@@ -152,7 +152,7 @@ class Lookout:
             incurable="",
             target=as_fact(found) if found else gates.Target(False, ""),
             destination=self._destination(step, containers, engine_words),
-            maintenance=words_of(history.window),
+            maintenance=words_of(history.window, self.settings.zone),
             destination_may_return=step.action == emergency.ACTION
             or (step.action in ("restart", "cleanup") and containers is None),
             approval=latest(history.approvals, step),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from sqlite3 import Connection
 
 from receiver.maintenance.calendar import Calendar, occurrences
@@ -17,11 +17,11 @@ MOST_GRACES = 3
 """Deployments in a row put the steps off for at most so many times the grace."""
 
 
-def words_of(window: Window | None) -> str:
-    """For the gate: why no step runs now; empty without a window."""
+def words_of(window: Window | None, zone: tzinfo = UTC) -> str:
+    """For the gate: why no step runs now; empty without a window. ``zone``: TIMEZONE."""
     if window is None:
         return ""
-    return f"maintenance until {window.ends_at:%H:%M} UTC: {window.reason}"
+    return f"maintenance until {window.ends_at.astimezone(zone):%H:%M %Z}: {window.reason}"
 
 
 def open_recurring(c: Connection, calendar: Calendar, now: datetime) -> None:

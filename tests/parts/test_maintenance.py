@@ -94,6 +94,10 @@ def test_the_longest_open_window_counts(c: Connection) -> None:
     assert found is not None
     assert found.reason == "long"
     assert maintenance.words_of(found) == "maintenance until 02:20 UTC: long"
+    assert (
+        maintenance.words_of(found, ZoneInfo("Europe/Berlin"))
+        == "maintenance until 03:20 CET: long"
+    )
     assert maintenance.words_of(windows.active(c, NOW + 20 * MINUTE)) == ""
     assert windows.end_windows(c, NOW) == 3, "what is still to come is called off too"
     assert windows.active(c, NOW) is None
