@@ -77,7 +77,7 @@ def repair(path: Path, now: datetime) -> Repaired:
 
 
 def _repair(path: Path, now: datetime) -> Repaired:
-    aside = path.with_name(f"{path.stem}.damaged-{now:%Y%m%dT%H%M%SZ}{path.suffix}")
+    aside = path.with_name(f"{path.stem}.damaged-{now:%Y%m%dT%H%M%S.%fZ}{path.suffix}")
     for end in ("", "-wal"):
         if (source := Path(f"{path}{end}")).exists() and (not end or source.stat().st_size):
             _copy(source, Path(f"{aside}{end}"))
