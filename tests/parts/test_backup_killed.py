@@ -20,7 +20,7 @@ from tests.parts.backup_kit import ACCESS, ENV, Place, clear, fill, put, seen
 from tests.real.disk import Disk
 from tests.real.storage import Storage
 
-KILLS = int(os.environ.get("BACKUP_KILLS", "3"))
+KILLS = int(os.environ.get("BACKUP_KILLS", "2"))
 """Of creating and of restoring each, and as many power cuts; `make bench ARGS=backups` does 50."""
 BUCKET = "sermons"
 KEY = {"BACKUP_KEY": "correct horse battery staple"}
