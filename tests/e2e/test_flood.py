@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import pytest
+
 from tests.fire.flood import Outcome, Size, flood
 from tests.fire.load import Seen
 from tests.fire.soak import MATTERS, Soaked, fit
@@ -12,6 +14,7 @@ from tests.fire.soak import MATTERS, Soaked, fit
 SMALL = Size(seconds=4, sustained_seconds=1, webhooks=200, slow=150, scrapes=50, lines=5000, calm_seconds=1)  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_small_flood(tmp_path: Path) -> None:
     outcome = flood(tmp_path, SMALL, lambda _: None)
     assert outcome.problems() == [], list(outcome.lines())

@@ -26,6 +26,7 @@ PLANTED = {
     "GITHUB_TOKEN": "github_pat_pl4nted0t0ken",
     "GITHUB_WEBHOOK_SECRET": "pl4nted-webh00k-s3cret",
     "HEARTBEAT_URL": f"http://{NOBODY}/ping/pl4nted-h3artbeat",
+    "FALLBACK_URLS": f"json://{NOBODY}/pl4nted-other-way",
     "BACKUP_KEY": "pl4nted-key-of-the-backups-and-long-enough",
     "MINIO_ACCESS_KEY": "pl4nted-access-k3y",
     "MINIO_SECRET_KEY": "pl4nted-secret-of-mini0",
