@@ -124,8 +124,8 @@ class Http:
         Raises DeliveryError when no answer came: ``ambiguous`` where a request that changes
         something may have been received, never where no connection came about.
         """
-        secrets = _texts(headers, secret_parts)
-        call = _Call(method, url, headers, json, secrets, timeout, files)
+        # No name of this frame holds them: a traceback may be shown with its names.
+        call = _Call(method, url, headers, json, _texts(headers, secret_parts), timeout, files)
         answer = await self._one(call)
         for _ in range(_MAX_HOPS if follow and method == "GET" else 0):
             moved = _moved(call, answer)

@@ -16,13 +16,15 @@ _GIB = 1024**3
 
 def machine(settings: Settings) -> list[Finding]:
     """One line; a note where memory or swap is above what HighMemoryUsage asks for."""
-    psutil.PROCFS_PATH = str(settings.proc_root)
+    before, psutil.PROCFS_PATH = psutil.PROCFS_PATH, str(settings.proc_root)
     try:
         memory, swap, cores = psutil.virtual_memory(), psutil.swap_memory(), psutil.cpu_count()
         up = datetime.now(UTC) - datetime.fromtimestamp(psutil.boot_time(), UTC)
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         words = f"{settings.proc_root} cannot be read: {type(error).__name__}"
         return [Finding("problem", "machine", words, "set PROC_ROOT to where the host's /proc is")]
+    finally:
+        psutil.PROCFS_PATH = before
     words = (
         f"{cores} cores with a load of {os.getloadavg()[0]:.1f}, {memory.available / _GIB:.1f} of "
         f"{memory.total / _GIB:.1f} GiB memory available, up for {format_duration(_rounded(up))}"

@@ -14,7 +14,7 @@ FREE_BYTES = 64 * 1024
 """Of each body, while it arrives: what is usual is never refused because others send much."""
 
 
-MOST_WHOLE = 32
+MOST_WHOLE = 128
 """Bodies that are parsed and committed at once: more of them would only keep everybody else waiting."""
 
 

@@ -145,7 +145,7 @@ def test_the_guides_options_and_file_are_what_is_served(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served: list[Settings] = []
-    monkeypatch.setattr(serve, "serve", lambda settings, only: served.append(settings))
+    monkeypatch.setattr(serve, "serve", lambda settings, *_: served.append(settings))
     monkeypatch.delenv("SERMON_MONITOR_CONFIG", raising=False)
     monkeypatch.setenv("DRY_RUN", "")
     guide = tmp_path / "health-monitor.conf"
