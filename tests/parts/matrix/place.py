@@ -201,7 +201,8 @@ class Place:
         ``well``: what was only just made can be stopped in order: it has begun to listen to signals.
         """
         text = self.compose_file.read_text()
-        if self._configs() != self._made.get(text):
+        never_started = any(c.state == "created" for c in self.containers())
+        if never_started or self._configs() != self._made.get(text):
             self.compose("up", "--detach", "--pull", "never", "--remove-orphans")
             self._made[text] = self._configs()
             if well:
