@@ -10,6 +10,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from receiver.seldom import Seldom
+
 UNREADABLE = (web.RequestPayloadError, HttpProcessingError, zlib.error)
 """A Content-Encoding that is none, a chunk of no length: what the sender announced and did not send."""
 
@@ -26,6 +28,15 @@ def problem(
     if fields:
         body["fields"] = fields
     return web.json_response(body, status=status, headers=headers)
+
+
+def tell_refusal(
+    log: Any, seldom: Seldom, words: str, outcome: str, request: web.Request, answer: web.Response
+) -> None:
+    """One line in ``log`` for what somebody sent and was not taken; once in a while where it happens often."""
+    if (before := seldom.due(outcome)) is not None:
+        remote = request.remote
+        log.warning(words, outcome=outcome, status=answer.status, remote=remote, unmentioned=before)
 
 
 def as_json(value: Any) -> web.Response:

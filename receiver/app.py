@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
-from receiver.answers import UNREADABLE, problem
+from receiver.answers import UNREADABLE, problem, tell_refusal
 from receiver.clock import Clock
 from receiver.deciding.policy import Decision
 from receiver.hearing.alertmanager import Alert, BodyError, Webhook, parse_webhook
@@ -74,14 +74,8 @@ class App:
         """200 committed · 400 not version 4 · 401 · 413 · 415 · 503 the store cannot take it now."""
         outcome, answer = await self._alerts(request)
         self._metrics.webhooks.labels(outcome).inc()
-        if outcome != "accepted" and (before := self._seldom.due(outcome)) is not None:
-            log.warning(
-                "webhook not accepted",
-                outcome=outcome,
-                status=answer.status,
-                remote=request.remote,
-                unmentioned=before,
-            )
+        if outcome != "accepted":
+            tell_refusal(log, self._seldom, "webhook not accepted", outcome, request, answer)
         return answer
 
     async def _alerts(self, request: web.Request) -> tuple[str, web.Response]:

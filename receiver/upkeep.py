@@ -16,8 +16,9 @@ from pathlib import Path
 import structlog
 
 from receiver.clock import Clock
+from receiver.looking import look_for_ever
 from receiver.store import retention
-from receiver.store.database import Database, StoreError, connect
+from receiver.store.database import Database, connect
 from receiver.store.repair import snapshot_path
 from target.files import sync
 
@@ -44,14 +45,7 @@ class Upkeep:
     async def run(self) -> None:
         there = snapshot_path(self._database.path).exists()
         await asyncio.sleep(FIRST_SECONDS if there else SOON_SECONDS)
-        while True:
-            try:
-                await self.look()
-            except StoreError as error:
-                log.warning("the store's upkeep has to wait", problem=str(error))
-            except Exception:  # a fault of ours here must not stop what else the receiver does
-                log.exception("our own fault; looking again")
-            await asyncio.sleep(EVERY_SECONDS)
+        await look_for_ever(self.look, EVERY_SECONDS, log, "the store's upkeep has to wait")
 
     async def look(self) -> None:
         """Forget, look for damage, copy, give room back. Raises StoreError."""

@@ -118,7 +118,7 @@ class Listener:
                     ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
                     ssl_shutdown_timeout=GOODBYE_SECONDS if tls else None,
                 )
-            except BaseException:
+            except BaseException:  # also when we are cancelled: nobody else would close it
                 one.close()
                 raise
 

@@ -11,13 +11,12 @@ which stops MinIO too: dispatched once, followed, and believed only when the app
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from receiver.actions import Progress
-from receiver.actions.workflow_run import Instead, WorkflowRun
+from receiver.actions.workflow_run import Instead, WorkflowRun, request
 from receiver.approving.approvals import HOLDS, latest
 from receiver.deciding.timing import Timing
 from receiver.emergency import ACTION, BY_GITHUB, LIVE, START_AGAIN
@@ -26,7 +25,7 @@ from receiver.records import Step
 from receiver.store.history import History
 from receiver.verify import Confirmer
 from target.engine import Container, Engine, EngineError
-from target.times import parse_rfc3339, rfc3339
+from target.times import parse_rfc3339
 
 BY_HAND = "on the host, type: sermon-recovery emergency-stop"
 _NO_GITHUB = "GITHUB_TOKEN and GITHUB_REPO are not set any more"
@@ -69,18 +68,8 @@ class EmergencyStop:
         """Raises EngineError where GitHub is not set up any more."""
         if self._run is None:
             raise EngineError(_NO_GITHUB)
-        correlation = f"sm-{step.incident_id}-{uuid.uuid4().hex[:12]}"
-        expires = rfc3339(now + self._timing.queue_deadline)
-        inputs = {
-            "rollback_type": "emergency_stop",
-            "target_commit": "",
-            "reason": f"{step.alert}: incident {step.incident_id} of {history.incident.service}; approved by {who}",
-            "force_rollback": "true",
-            "correlation_id": correlation,
-            "expires_at": expires,
-            "target_image": "",
-        }
-        detail = {"inputs": inputs, "correlation_id": correlation, "expires_at": expires}
+        until = now + self._timing.queue_deadline
+        detail = request(step, history, "emergency_stop", until, by=who)
         return self._run.first_phase(step), detail
 
     async def advance(self, step: Step, history: History, now: datetime) -> Progress:

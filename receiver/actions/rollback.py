@@ -7,7 +7,6 @@ cannot do it and nothing of it can act any more, the same step goes on by the ot
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -16,7 +15,7 @@ from typing import Any
 from receiver.actions import Progress
 from receiver.actions.local_rollback import PHASES as LOCAL_PHASES
 from receiver.actions.local_rollback import LocalRollback, failed
-from receiver.actions.workflow_run import Instead, WorkflowRun
+from receiver.actions.workflow_run import Instead, WorkflowRun, request
 from receiver.approving.approvals import latest
 from receiver.approving.wording import expired_words, undecidable, waiting_words
 from receiver.deciding.gates import Confirmation
@@ -58,21 +57,16 @@ class Rollback:
             raise EngineError(found.words)
         if route.outcome != "pass":
             raise EngineError(route.words)
-        expires = rfc3339(now + self._timing.queue_deadline)
-        goal, correlation = _goal(found), f"sm-{step.incident_id}-{uuid.uuid4().hex[:12]}"
-        inputs = {
-            "rollback_type": "previous_version",
-            "target_commit": goal["revision"] if _COMMIT.fullmatch(goal["revision"]) else "",
-            "reason": f"{step.alert}: incident {step.incident_id} of {history.incident.service}",
-            "force_rollback": "true",  # the gate "confirmed" has passed: we have seen it broken ourselves
-            "correlation_id": correlation,
-            "expires_at": expires,
-            "target_image": goal["image"],
-        }
+        goal = _goal(found)
         detail = {
-            "inputs": inputs,
-            "correlation_id": correlation,
-            "expires_at": expires,
+            **request(
+                step,
+                history,
+                "previous_version",
+                now + self._timing.queue_deadline,
+                target_commit=goal["revision"] if _COMMIT.fullmatch(goal["revision"]) else "",
+                target_image=goal["image"],
+            ),
             "target": goal,
             "service": found.running.service,
             "from_image_id": found.running.image_id,
@@ -80,7 +74,7 @@ class Rollback:
         if route.way == "local":
             if self._lookout.router.mode == "approve" and not _allowed(step, history, goal):
                 raise EngineError("a person must allow this machine to roll back by itself")
-            return "local", {**detail, "local_until": expires, "why": route.words}
+            return "local", {**detail, "local_until": detail["expires_at"], "why": route.words}
         if self._github is None:
             raise EngineError("GITHUB_TOKEN and GITHUB_REPO are not set any more")
         return self._github.first_phase(step), detail

@@ -8,6 +8,7 @@ run and never sends again. A send that certainly was not received goes on to wai
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from receiver.github.answers import Run
 from receiver.github.client import GitHub
 from receiver.records import Step
 from receiver.rollback.route import BY_HAND
+from receiver.store.history import History
 from receiver.telling.delivery import DeliveryError
 from target.times import parse_rfc3339, rfc3339
 
@@ -31,6 +33,34 @@ class Instead:
     """GitHub cannot do it, and nothing of it can act any more: another way may be taken. ``why``, in words."""
 
     why: str
+
+
+def request(
+    step: Step,
+    history: History,
+    rollback_type: str,
+    expires: datetime,
+    *,
+    target_commit: str = "",
+    target_image: str = "",
+    by: str = "",
+) -> dict[str, Any]:
+    """What is remembered of a dispatch: the workflow's inputs, its correlation id, and when it ends.
+
+    ``by``: who approved it. Forced, because the gate "confirmed" has passed: we have seen it broken ourselves.
+    """
+    correlation, until = f"sm-{step.incident_id}-{uuid.uuid4().hex[:12]}", rfc3339(expires)
+    reason = f"{step.alert}: incident {step.incident_id} of {history.incident.service}"
+    inputs = {
+        "rollback_type": rollback_type,
+        "target_commit": target_commit,
+        "reason": f"{reason}; approved by {by}" if by else reason,
+        "force_rollback": "true",
+        "correlation_id": correlation,
+        "expires_at": until,
+        "target_image": target_image,
+    }
+    return {"inputs": inputs, "correlation_id": correlation, "expires_at": until}
 
 
 class WorkflowRun:

@@ -19,10 +19,11 @@ from receiver.digest import figures as digest_figures
 from receiver.digest.message import Contents, compose
 from receiver.digest.slot import DAY, Period, latest_slot, period_due
 from receiver.http import Http
+from receiver.looking import look_for_ever
 from receiver.rollback.way_back import LEDGER
 from receiver.settings import ReceiverSettings
 from receiver.store import digests, messages
-from receiver.store.database import Database, StoreError
+from receiver.store.database import Database
 from target import versions
 from target.version_keeper import LedgerFile
 from target.versions import Release
@@ -55,14 +56,7 @@ class DigestKeeper:
         self._began = clock.now()
 
     async def run(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except StoreError as error:
-                log.warning("the store cannot be used; looking again", problem=str(error))
-            except Exception:  # a fault of ours here must not stop what else the receiver does
-                log.exception("our own fault; looking again")
-            await asyncio.sleep(PACE_SECONDS)
+        await look_for_ever(self.look, PACE_SECONDS, log)
 
     async def look(self) -> bool:
         """Make the digest that is due. Whether one was made. Raises StoreError."""

@@ -18,7 +18,7 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from receiver.answers import UNREADABLE, problem
+from receiver.answers import UNREADABLE, problem, tell_refusal
 from receiver.clock import Clock
 from receiver.hearing.in_hand import BusyError, InHand
 from receiver.metrics import Metrics
@@ -91,13 +91,9 @@ class GitHubHook:
         """200 taken, or nothing to do · 400 · 401 · 413 · 415 · 503 not now."""
         outcome, answer = await self._take(request)
         self._metrics.github_webhooks.labels(outcome).inc()
-        if answer.status != 200 and (before := self._seldom.due(outcome)) is not None:
-            log.warning(
-                "webhook of GitHub not accepted",
-                outcome=outcome,
-                status=answer.status,
-                remote=request.remote,
-                unmentioned=before,
+        if answer.status != 200:
+            tell_refusal(
+                log, self._seldom, "webhook of GitHub not accepted", outcome, request, answer
             )
         return answer
 

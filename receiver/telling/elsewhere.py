@@ -6,17 +6,17 @@ A crash between the telling and its record tells again: better twice than not at
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 import structlog
 
 from receiver.clock import Clock
+from receiver.looking import look_for_ever
 from receiver.metrics import Metrics
 from receiver.settings import ReceiverSettings
 from receiver.store import unheard
-from receiver.store.database import Database, StoreError
+from receiver.store.database import Database
 from receiver.store.history import History, read_history
 from receiver.telling.card import IncidentView
 from receiver.telling.delivery import DeliveryError
@@ -67,14 +67,7 @@ class Keeper:
         self._said = ""
 
     async def run(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except StoreError as error:
-                log.warning("the store cannot be used; looking again", problem=str(error))
-            except Exception:  # a fault of ours here must not stop what else the receiver does
-                log.exception("our own fault; looking again")
-            await asyncio.sleep(PACE_SECONDS)
+        await look_for_ever(self.look, PACE_SECONDS, log)
 
     async def look(self) -> None:
         """Tell what is to be told now. Raises StoreError."""
