@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from receiver.clock import Clock
-from receiver.looking import look_for_ever
+from receiver.rounds import look_for_ever
 from receiver.store import retention
 from receiver.store.database import Database, connect
 from receiver.store.repair import snapshot_path

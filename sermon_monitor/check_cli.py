@@ -7,8 +7,8 @@ import sys
 
 import click
 
-from sermon_monitor import check as checks
 from sermon_monitor import shown
+from sermon_monitor.checking import checks
 from sermon_monitor.settings import without_effect
 from sermon_monitor.terminal import settings_of
 

@@ -22,12 +22,12 @@ from receiver.rollback.way_back import LEDGER
 from receiver.service import Receiver
 from receiver.store.database import StoreError
 from sermon_monitor import allocator
-from sermon_monitor.basic_auth import BasicAuth
-from sermon_monitor.connections import Connections, Limits
 from sermon_monitor.first_backup import save_first
-from sermon_monitor.listener import Listener, allow_files
+from sermon_monitor.listening.basic_auth import BasicAuth
+from sermon_monitor.listening.connections import Connections, Limits
+from sermon_monitor.listening.listener import Listener, allow_files
+from sermon_monitor.listening.web_config import WebConfigError, WebConfiguration
 from sermon_monitor.settings import Settings
-from sermon_monitor.web_config import WebConfigError, WebConfiguration
 from target import roles, versions
 from target.discovery import Discovery
 from target.engine import Engine, EngineError

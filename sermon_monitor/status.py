@@ -18,9 +18,9 @@ from receiver.store.database import StoreError
 from receiver.telling.delivery import DeliveryError
 from receiver.verify import Confirmer
 from sermon_monitor import shown, store_file
+from sermon_monitor.listening.web_config import WebConfigError, read_web_config
 from sermon_monitor.settings import Settings
 from sermon_monitor.terminal import settings_of
-from sermon_monitor.web_config import WebConfigError, read_web_config
 from target.engine import Engine
 from target.settings import split_address
 

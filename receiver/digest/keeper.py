@@ -19,8 +19,8 @@ from receiver.digest import figures as digest_figures
 from receiver.digest.message import Contents, compose
 from receiver.digest.slot import DAY, Period, latest_slot, period_due
 from receiver.http import Http
-from receiver.looking import look_for_ever
 from receiver.rollback.way_back import LEDGER
+from receiver.rounds import look_for_ever
 from receiver.settings import ReceiverSettings
 from receiver.store import digests, messages
 from receiver.store.database import Database

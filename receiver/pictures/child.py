@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-COMMAND = (sys.executable, "-P", "-m", "receiver.pictures.draw")
+COMMAND = (sys.executable, "-P", "-m", "receiver.pictures.painter")
 DEADLINE_SECONDS = 90.0
 """It is the last in line for the processor, which may be busy just then."""
 MOST_BYTES = 1024 * 1024

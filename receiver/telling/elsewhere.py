@@ -12,8 +12,8 @@ from typing import NamedTuple, Protocol
 import structlog
 
 from receiver.clock import Clock
-from receiver.looking import look_for_ever
 from receiver.metrics import Metrics
+from receiver.rounds import look_for_ever
 from receiver.settings import ReceiverSettings
 from receiver.store import unheard
 from receiver.store.database import Database

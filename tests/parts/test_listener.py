@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from sermon_monitor.connections import Connections, Limits
-from sermon_monitor.listener import Listener
+from sermon_monitor.listening.connections import Connections, Limits
+from sermon_monitor.listening.listener import Listener
 
 WITHIN = 60.0
 QUICK = Limits(

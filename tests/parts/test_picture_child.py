@@ -61,13 +61,13 @@ async def test_the_child_is_bounded_and_knows_no_secret(
     """As the kernel has it; and a drawing that is none ends it in words."""
     monkeypatch.setenv("DISCORD_WEBHOOK_URL", "a secret")
     program = (
-        "import os, resource, sys; from receiver.pictures.draw import bound; bound();"
+        "import os, resource, sys; from receiver.pictures.painter import bound; bound();"
         "print(os.nice(0), resource.getrlimit(resource.RLIMIT_AS)[0], resource.getrlimit(resource.RLIMIT_CPU)[0],"
         " sorted(k for k in os.environ if 'DISCORD' in k), file=sys.stderr); sys.exit(1)"
     )
     with pytest.raises(DrawingError, match=r"19 805306368 60 \[\]"):
         await draw("{}", tmp_path, python(program))
-    greedy = "from receiver.pictures.draw import bound; bound(); x = b'x' * (2 << 30)"
+    greedy = "from receiver.pictures.painter import bound; bound(); x = b'x' * (2 << 30)"
     with pytest.raises(DrawingError, match="MemoryError"):
         await draw("{}", tmp_path, python(greedy))
     with pytest.raises(DrawingError, match="ended with 1"):

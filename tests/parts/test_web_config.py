@@ -18,10 +18,10 @@ import pytest
 import trustme
 from aiohttp import web
 
-from sermon_monitor.basic_auth import BasicAuth
-from sermon_monitor.connections import Connections, Limits
-from sermon_monitor.listener import Listener
-from sermon_monitor.web_config import WebConfigError, WebConfiguration, read_web_config
+from sermon_monitor.listening.basic_auth import BasicAuth
+from sermon_monitor.listening.connections import Connections, Limits
+from sermon_monitor.listening.listener import Listener
+from sermon_monitor.listening.web_config import WebConfigError, WebConfiguration, read_web_config
 from tests.real.daemons import Binaries, Prometheus
 from tests.real.processes import free_port, spawn, wait_for
 from tests.real.product import COMMAND
@@ -176,7 +176,7 @@ async def test_who_does_not_shake_hands_is_in_nobodys_way(tmp_path: Path) -> Non
 async def test_a_renewed_certificate_is_taken_and_a_broken_one_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sermon_monitor.web_config.LOOK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("sermon_monitor.listening.web_config.LOOK_AGAIN_SECONDS", 0.0)
     async with served(WebConfiguration(lay_out(tmp_path, f"{TLS}}}"))) as there:
         assert await status(there.url, trusting(AUTHORITY)) == 200
         (tmp_path / "cert.pem").write_text("half of a cert")
@@ -192,7 +192,7 @@ async def test_a_renewed_certificate_is_taken_and_a_broken_one_is_not(
 async def test_passwords_are_asked_for_and_follow_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sermon_monitor.web_config.LOOK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("sermon_monitor.listening.web_config.LOOK_AGAIN_SECONDS", 0.0)
     path = lay_out(tmp_path, f"basic_auth_users: {{anna: '{HASH}'}}")
 
     def named(name: str, password: str) -> str:

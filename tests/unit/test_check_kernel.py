@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sermon_monitor.check_kernel import COMPOSE_LINES, kernel
+from sermon_monitor.checking.kernel import COMPOSE_LINES, kernel
 from sermon_monitor.finding import Finding
 from sermon_monitor.settings import Settings
 

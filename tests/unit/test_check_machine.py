@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sermon_monitor.check_machine import machine
+from sermon_monitor.checking.machine import machine
 from sermon_monitor.settings import Settings
 
 STAT = "cpu  1 0 1 10 0 0 0 0 0 0\ncpu0 1 0 1 10 0 0 0 0 0 0\nbtime 1700000000\n"

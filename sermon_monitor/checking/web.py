@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sermon_monitor.finding import Finding
+from sermon_monitor.listening.web_config import WebConfigError, WebConfiguration
 from sermon_monitor.settings import Settings
-from sermon_monitor.web_config import WebConfigError, WebConfiguration
 
 
 def web(settings: Settings) -> list[Finding]:

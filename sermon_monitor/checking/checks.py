@@ -19,12 +19,12 @@ from receiver.store.database import StoreError
 from receiver.telling.card import AlertLine, IncidentView
 from receiver.telling.delivery import DeliveryError
 from sermon_monitor import store_file
-from sermon_monitor.check_elsewhere import elsewhere
-from sermon_monitor.check_kernel import kernel
-from sermon_monitor.check_machine import machine
-from sermon_monitor.check_remote import drift
-from sermon_monitor.check_rollback import local_rollback, rollback
-from sermon_monitor.check_web import web
+from sermon_monitor.checking.elsewhere import elsewhere
+from sermon_monitor.checking.kernel import kernel
+from sermon_monitor.checking.machine import machine
+from sermon_monitor.checking.remote import drift
+from sermon_monitor.checking.rollback import local_rollback, rollback
+from sermon_monitor.checking.web import web
 from sermon_monitor.finding import Finding
 from sermon_monitor.settings import Settings
 from target import roles

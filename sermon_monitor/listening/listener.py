@@ -13,7 +13,7 @@ from ssl import SSLContext
 import structlog
 from aiohttp import web
 
-from sermon_monitor.connections import Connection, Connections
+from sermon_monitor.listening.connections import Connection, Connections
 
 BACKLOG = 1024
 HANDSHAKE_SECONDS, GOODBYE_SECONDS = 10.0, 2.0

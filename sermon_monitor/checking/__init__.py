@@ -1,0 +1,1 @@
+"""What `sermon-monitor check` looks at, a file for each thing it is asked about."""

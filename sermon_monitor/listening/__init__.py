@@ -1,0 +1,1 @@
+"""The two listeners: who may connect, for how long, and how secured."""
