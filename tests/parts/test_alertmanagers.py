@@ -71,6 +71,8 @@ class Scene:
         self.deployment = deployment
         self.github = github
         self.discord = discord
+        self.may_end = asyncio.Event()
+        """Not before it was told once more: an Alertmanager that never heard of it never tells its end."""
         github.play(Script(running_seconds=1.0))
         github.hook("run", self._cure)
 
@@ -124,7 +126,12 @@ async def story(shape: str, program: Path, directory: Path) -> str:
                 if shape == "restarted":
                     await scene.github.wait_until(lambda g: g.dispatches, 60)
                     await asyncio.to_thread(managers[0].stop, 0.0)
+                    told = _repeats((await running.incidents())[0])
                     await asyncio.to_thread(managers[0].start)
+                    await running.until(lambda i: _repeats(i) > told, "the restarted one")
+                if shape == "split":
+                    await running.until(_twice, "both of them")
+                scene.may_end.set()
                 incident = await running.until(lambda i: i["state"] == "resolved", "the end")
                 # Whoever has something to tell late, tells it within two intervals.
                 await asyncio.sleep(2.5)
@@ -150,7 +157,7 @@ def _managers(shape: str, program: Path, directory: Path) -> list[Alertmanager]:
 async def _prometheus(managers: Sequence[Alertmanager], scene: Scene) -> None:
     """Sends what fires to all of them, again and again, and its end as long."""
     while True:
-        fires = not scene.deployment.well(APP)
+        fires = not (scene.deployment.well(APP) and scene.may_end.is_set())
         for manager in managers:
             await asyncio.to_thread(_send, manager, fires)
         await asyncio.sleep(0.4)
@@ -184,7 +191,16 @@ async def _judge(running: Running, scene: Scene, resolved: dict[str, Any], *, tw
     assert len(scene.github.dispatches) == 1
     assert len(scene.cards) == 1, [card.embeds for card in scene.cards]
     if twice:
-        assert all(alert["repeats"] >= 1 for alert in incident["alerts"]), incident["alerts"]
+        assert _twice(incident), incident["alerts"]
+
+
+def _repeats(incident: dict[str, Any]) -> int:
+    """How often all its alerts were told again, each at most once a webhook."""
+    return sum(alert["repeats"] for alert in incident["alerts"])
+
+
+def _twice(incident: dict[str, Any]) -> bool:
+    return all(alert["repeats"] >= 1 for alert in incident["alerts"])
 
 
 def _version(manager: Alertmanager) -> str:

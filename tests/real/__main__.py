@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.real import browser, daemons, debian, engine, images, node_exporter
+from tests.real import browser, daemons, debian, engine, images, node_exporter, registry
 
 _STEPS: dict[str, Callable[[], object]] = {
     "Debian packages": lambda: debian.install(
@@ -14,6 +14,7 @@ _STEPS: dict[str, Callable[[], object]] = {
     ),
     "Prometheus and Alertmanager": daemons.binaries,
     "node_exporter": node_exporter.program,
+    "the image registry": registry.program,
     "the root filesystem of the base image": images.python_root,
 }
 

@@ -5,6 +5,7 @@ The mirror is the one the machine's own apt sources name; none is written here.
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import os
 import shutil
@@ -68,6 +69,13 @@ def unpack(suite: str, *packages: str) -> Path:
     Raises DebianError.
     """
     home = CACHE / suite
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:  # several processes of one run may want the same
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _unpacked(home, suite, packages)
+
+
+def _unpacked(home: Path, suite: str, packages: Sequence[str]) -> Path:
     tree, done = home / "tree", home / "unpacked"
     wanted = [name for name in packages if not (done / name).exists()]
     if not wanted:

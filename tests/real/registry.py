@@ -19,6 +19,11 @@ http: {{addr: "127.0.0.1:{port}"}}
 """
 
 
+def program() -> Path:
+    """Debian's registry, fetched at the first use. Raises DebianError where it cannot be had."""
+    return debian.unpack("bookworm", "docker-registry") / "usr" / "bin" / "docker-registry"
+
+
 class Registry:
     """One registry with its data below ``directory``."""
 
@@ -34,11 +39,10 @@ class Registry:
 
     def start(self) -> None:
         """Start and wait until it answers. Raises DebianError where the program cannot be had."""
-        program = debian.unpack("bookworm", "docker-registry") / "usr" / "bin" / "docker-registry"
         config = self._directory / "registry.yml"
         config.write_text(_CONFIG.format(data=self._directory / "data", port=self._port))
         self._process = processes.spawn(
-            [program, "serve", config], self._directory / "registry.log"
+            [program(), "serve", config], self._directory / "registry.log"
         )
         wait_for(
             lambda: fetch(f"http://{self.host}/v2/")[0] == 200,

@@ -91,7 +91,8 @@ def data_mended(machine: Machine) -> None:
 
 def port_taken(machine: Machine) -> None:
     """Somebody else came first; the test's own program, which its owner ends."""
-    machine.docker("stop", APP)
+    # Given the time it needs on a loaded machine, it ends by itself and not by a kill.
+    machine.docker("stop", "--time", "120", APP)
     port = machine.project.app_url.rpartition(":")[2]
     program = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", port]
     machine.programs.append(subprocess.Popen(program, stderr=subprocess.DEVNULL))
