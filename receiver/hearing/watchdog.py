@@ -31,7 +31,7 @@ SERVICE = "sermon-monitor"
 FINGERPRINT = "sermon-monitor:WatchdogMissing"
 """None that Alertmanager could give: its own are 16 hexadecimal digits."""
 RUNBOOK = "https://github.com/White-Plains-Gospel-Chapel/sermon-monitor/blob/main/docs/runbooks/Watchdog.md"
-LONGEST_PACE = 5.0
+LONGEST_PACE = 15.0
 """Seconds between two looks at most; a tenth of WATCHDOG_TIMEOUT where that is shorter."""
 JUMP = timedelta(minutes=1)
 """A pause of ours or a step of the clock that is longer counts as a gap: something may have been missed."""
