@@ -108,15 +108,22 @@ class App:
 
     def _note(self, taken: Sequence[tuple[Alert, Decision]]) -> None:
         """Counters, and one line in the log for what a body says of one alert of one service."""
-        seen = Counter((alert.status, alert.severity) for alert, _ in taken)
-        for labels, count in seen.items():
-            self._metrics.alerts.labels(*labels).inc(count)
-        news = Counter(
-            (alert.name, alert.status, alert.service, decision.kind, decision.reason)
+        # What is decided of one alert is decided of the next of its kind: a hundred are few kinds.
+        kinds = Counter(
+            (
+                alert.status,
+                alert.severity,
+                alert.name,
+                alert.service,
+                decision.kind,
+                decision.reason,
+            )
             for alert, decision in taken
-            if decision.kind != "repeat"
         )
-        for (name, status, service, kind, reason), count in news.items():
+        for (status, severity, name, service, kind, reason), count in kinds.items():
+            self._metrics.alerts.labels(status, severity).inc(count)
+            if kind == "repeat":
+                continue
             log.info(
                 "alert",
                 alert=name,

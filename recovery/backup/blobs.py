@@ -11,9 +11,11 @@ import hmac
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from recovery.backup.sealing import FRAME, MAGIC, TAG, DamagedError, Key, opened, sealed
 
@@ -21,6 +23,14 @@ DATA = ".data"
 TEMPORARY = "tmp-"
 WRITE_BEHIND = 8 << 20
 """Bytes after which the disk is told to begin, so that it works while MinIO is read and not only at the end."""
+
+
+WORTH_A_THREAD = 128 << 10
+"""Bytes of a chunk whose checksum takes longer than to hand it over."""
+
+
+class _Hash(Protocol):
+    def update(self, data: bytes, /) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -43,8 +53,7 @@ class Blobs:
 
         def counted() -> Iterator[bytes]:
             nonlocal count
-            for chunk in chunks:
-                digest.update(chunk)
+            for chunk in _hashed(digest, chunks):
                 count += len(chunk)
                 yield chunk
 
@@ -107,6 +116,25 @@ class Blobs:
         """What a crash left half written. Only for whoever holds the lock of the backups."""
         for path in self.folder.glob(f"{TEMPORARY}*"):
             path.unlink(missing_ok=True)
+
+
+def _hashed(digest: _Hash, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The chunks, each hashed while whoever takes it encrypts and writes it: both leave the interpreter's lock."""
+    with ThreadPoolExecutor(
+        1, "checksum"
+    ) as beside:  # its thread begins with the first large chunk
+        at_work: Future[None] | None = None
+        for chunk in chunks:
+            if at_work is not None:
+                at_work.result()
+                at_work = None
+            if len(chunk) < WORTH_A_THREAD:
+                digest.update(chunk)
+            else:
+                at_work = beside.submit(digest.update, chunk)
+            yield chunk
+        if at_work is not None:
+            at_work.result()
 
 
 def _write_all(handle: int, pieces: Iterable[bytes]) -> None:
