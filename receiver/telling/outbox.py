@@ -134,39 +134,30 @@ class Outbox:
 
     async def _next(self) -> float:
         """Send what is due. Returns how many seconds there is nothing to do."""
-        message = await self._database.run(messages.message_due)
-        if message is None:
-            return IDLE
-        notifier = self._notifiers.get(message.notifier) or next(iter(self._notifiers.values()))
         now = self._clock.now()
-        again = self._destinations[notifier.name].free_at(now)
-        due_at = max(message.due_at, again) if again else message.due_at
-        early = (due_at - now).total_seconds()
-        if early > 0:
-            return early
-        await self._send(message, notifier)
+        free = {name: one.free_at(now) for name, one in self._destinations.items()}
+
+        def take(c: Connection) -> float | tuple[Message, _Facts | None]:
+            """In one transaction: which message it is, and that it is being sent."""
+            message = messages.message_due(c)
+            if message is None:
+                return IDLE
+            again = free[self._notifier(message).name]
+            due_at = max(message.due_at, again) if again else message.due_at
+            early = (due_at - now).total_seconds()
+            return early if early > 0 else (message, _attempt(c, message, now))
+
+        found = await self._database.run(take)
+        if isinstance(found, float):
+            return found
+        message, facts = found
+        await self._send(message, self._notifier(message), facts)
         return 0.0
 
-    async def _send(self, message: Message, notifier: Notifier) -> None:
-        now = self._clock.now()
+    def _notifier(self, message: Message) -> Notifier:
+        return self._notifiers.get(message.notifier) or next(iter(self._notifiers.values()))
 
-        def attempt(c: Connection) -> _Facts | None:
-            about = message.incident_id
-            history = read_history(c, about, now) if about is not None else None
-            known = heard(c, about) if about is not None else None
-            reason = why_overtaken(message, history, known)
-            if reason:
-                messages.overtaken(c, message.id, about, reason, now)
-                return None
-            facts = _Facts(history, known, messages.attempt_message(c, message))
-            if message.kind == "files" and about is not None and known is not None:
-                return facts._replace(
-                    evidence=evidence.to_attach(c, about, known.card_id),
-                    picture=pictures.to_attach(c, about, known.card_id),
-                )
-            return facts
-
-        facts = await self._database.run(attempt)
+    async def _send(self, message: Message, notifier: Notifier, facts: _Facts | None) -> None:
         if facts is None:
             self._metrics.notifications.labels(notifier.name, "dropped").inc()
             log.info("not told any more", incident=message.incident_id, kind=message.kind)
@@ -273,6 +264,24 @@ class Outbox:
             problem=error.words,
             permanent=error.permanent,
         )
+
+
+def _attempt(c: Connection, message: Message, now: datetime) -> _Facts | None:
+    """What is to be told as things stand, with the note that it is tried; None where events have overtaken it."""
+    about = message.incident_id
+    history = read_history(c, about, now) if about is not None else None
+    known = heard(c, about) if about is not None else None
+    reason = why_overtaken(message, history, known)
+    if reason:
+        messages.overtaken(c, message.id, about, reason, now)
+        return None
+    facts = _Facts(history, known, messages.attempt_message(c, message))
+    if message.kind == "files" and about is not None and known is not None:
+        return facts._replace(
+            evidence=evidence.to_attach(c, about, known.card_id),
+            picture=pictures.to_attach(c, about, known.card_id),
+        )
+    return facts
 
 
 def _ring(message: Message, facts: _Facts) -> Ring:

@@ -264,6 +264,7 @@ async def test_what_a_deleted_webhook_did_not_take_goes_to_its_successor(
     async with receiver(tmp_path, LADDER, DISCORD_WEBHOOK_URL=discord.url) as running:
         await running.post(body())
         await running.until(lambda i: "not told" in [e["kind"] for e in i["events"]], "a refusal")
+        await running.until(ended("person", "done"), "the call")
         assert "outbox_depth 2.0" in running.metrics(), "OutboxStuck sees it"
     fresh = discord.url_of(discord.add_webhook())
     async with receiver(tmp_path, LADDER, DISCORD_WEBHOOK_URL=fresh) as running:
