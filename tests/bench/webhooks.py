@@ -23,6 +23,8 @@ from target.engine import Engine
 
 CONNECTIONS = 16
 REQUESTS = 1500
+STARTED = 2.0
+"""Seconds after which what a start does beside the webhooks is over; a hundred large bodies take less than that."""
 
 
 def body(number: int, alerts: int) -> bytes:
@@ -78,6 +80,7 @@ async def listen(application: web.Application) -> tuple[web.AppRunner, str]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
+    await asyncio.sleep(STARTED)
     return runner, f"http://127.0.0.1:{port}/alerts"
 
 
