@@ -55,6 +55,13 @@ class DockerEngine:
             self._client = docker.DockerClient(base_url=self.host, version="auto", timeout=60)
         return self._client
 
+    def open_gateway(self) -> str:
+        """Give this machine the address that ``host-gateway`` stands for (docker0's, where there is one); that address."""
+        assert self._pool is not None
+        if not self.client.networks.list(names=["gateway"]):
+            self.docker("network", "create", f"--subnet={self._pool.gateways}", "gateway")
+        return self._pool.gateway
+
     def environment(self) -> dict[str, str]:
         """What the docker command line needs to meet this engine, ``docker compose`` included.
 
@@ -162,6 +169,7 @@ class DockerEngine:
             "--ip-forward=false",
             "--bridge=none",
             f"--default-address-pool=base={self._pool.network},size=24",
+            f"--host-gateway-ip={self._pool.gateway}",
         ]
 
     def _link_compose(self) -> None:
@@ -210,6 +218,15 @@ class _Pool:
             self.network = network
             return
         raise RuntimeError("no free addresses for an engine's networks: 10.200.0.0 to 10.249.0.0")
+
+    @property
+    def gateways(self) -> ipaddress.IPv4Network:
+        """The last /24 of it, which an engine comes to after 255 others."""
+        return list(self.network.subnets(new_prefix=24))[-1]
+
+    @property
+    def gateway(self) -> str:
+        return str(self.gateways[1])
 
     def release(self) -> None:
         self._held.close()

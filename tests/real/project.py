@@ -24,7 +24,7 @@ services:
     environment:
       ROLE: app
     ports:
-      - "127.0.0.1:{app_port}:{app_inside}"
+      - "{address}:{app_port}:{app_inside}"
   minio:
     image: {minio_image}
     container_name: {minio}
@@ -35,23 +35,30 @@ services:
     volumes:
       - "data:/data"
     ports:
-      - "127.0.0.1:{minio_port}:{minio_inside}"
+      - "{address}:{minio_port}:{minio_inside}"
 volumes:
   data:
 """
 
 
 class Project:
-    """A compose project in ``directory`` on ``engine``; its ports on the loopback stay the same over up and down."""
+    """A compose project in ``directory`` on ``engine``; its ports on ``address`` stay the same over up and down."""
 
     def __init__(
-        self, engine: DockerEngine, directory: Path, image: str, *, restart: str = "no"
+        self,
+        engine: DockerEngine,
+        directory: Path,
+        image: str,
+        *,
+        restart: str = "no",
+        address: str = "127.0.0.1",
     ) -> None:
         """Writes ``docker-compose.yml``; starts nothing. ``restart`` is a compose restart policy."""
         self.engine = engine
         self.directory = directory
         self.compose_file = directory / "docker-compose.yml"
         self.restart = restart
+        self.address = address
         self._app_port, self._minio_port = free_port(), free_port()
         self.storage_image = image
         """Of MinIO; a deployment of the app leaves it alone."""
@@ -60,11 +67,11 @@ class Project:
 
     @property
     def app_url(self) -> str:
-        return f"http://127.0.0.1:{self._app_port}"
+        return f"http://{self.address}:{self._app_port}"
 
     @property
     def minio_url(self) -> str:
-        return f"http://127.0.0.1:{self._minio_port}"
+        return f"http://{self.address}:{self._minio_port}"
 
     def write(self, image: str) -> None:
         """Write the compose file anew with ``image`` for the app, as a deployment does. Starts nothing."""
@@ -74,6 +81,7 @@ class Project:
                 image=image,
                 minio_image=self.storage_image,
                 restart=self.restart,
+                address=self.address,
                 app=APP,
                 minio=MINIO,
                 app_port=self._app_port,

@@ -212,7 +212,7 @@ def set_stage(
         product = Product(
             directory / "product", _settings(engine, project, directory, discord, github)
         )
-        github.play(Real(env=_runner(engine, project, product)))
+        github.play(Real(env=runner_environment(engine, project, product)))
         stage = Stage(engine, project, product, discord, github)
         text = alertmanager_text(f"{product.url}/alerts", secrets)
         for number in range(alertmanagers):
@@ -269,7 +269,7 @@ def _settings(
     }
 
 
-def _runner(engine: DockerEngine, project: Project, product: Product) -> dict[str, str]:
+def runner_environment(engine: DockerEngine, project: Project, product: Product) -> dict[str, str]:
     """The environment of GitHub's runner on the machine of the deployment."""
     names = (
         "DOCKER_HOST",

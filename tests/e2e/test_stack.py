@@ -1,0 +1,253 @@
+"""docker-compose.monitoring.yml for real, as one story: up, what it sees, what it survives, and both scenes inside it.
+
+The tests of this file follow each other on one stack, from top to bottom.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.conftest import AppImages, Tell
+from tests.real.debian import DebianError
+from tests.real.engine import DockerEngine
+from tests.real.processes import fetch, wait_for
+from tests.real.project import APP, MINIO
+from tests.real.scenes import bad_deploy_is_rolled_back, restart_cures
+from tests.real.stack import NAME, Stack, found_up, set_up
+from tests.real.stack_images import monitor_image, stack_images
+from tests.real.stage import WORKFLOW, Stage
+from tests.standins.discord import Discord
+from tests.standins.github import GitHub
+
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.daemons,
+    pytest.mark.long,
+    pytest.mark.timeout(900),
+]
+LASTING = ("docker-proxy", "monitor", "prometheus", "alertmanager", "grafana")
+GUIDES_CURLS = (
+    (9090, "/-/healthy"),
+    (9093, "/-/healthy"),
+    (3000, "/api/health"),
+    (9100, "/metrics"),
+    (8080, "/metrics"),
+    (10980, "/healthz"),
+    (5001, "/healthz"),
+)
+
+
+class Story(NamedTuple):
+    stack: Stack
+    stage: Stage
+
+
+@pytest.fixture(scope="module")
+def story(engine: DockerEngine, app_images: AppImages, tell: Tell) -> Iterator[Story]:
+    tell("making the images of the stack")
+    try:
+        stack_images(engine)
+    except DebianError as problem:
+        pytest.skip(f"no images of the stack: {problem}")
+    monitor_image(engine)
+    gateway = engine.open_gateway()
+    with (
+        tempfile.TemporaryDirectory(prefix="sermon-stack-") as directory,
+        Discord.in_thread(host=gateway) as discord,
+        GitHub.in_thread([WORKFLOW], host=gateway) as github,
+        set_up(engine, Path(directory), app_images.v1, discord=discord, github=github) as made,
+    ):
+        stack, stage = made
+        stack.up()
+        found_up(stack, stage)
+        yield Story(stack, stage)
+
+
+def test_all_of_it_is_up_and_the_guides_addresses_answer(story: Story) -> None:
+    stack, stage = story
+    for port, path in GUIDES_CURLS:
+        assert fetch(stack.url(port) + path, timeout=15)[0] == 200, (port, path)
+    for port in (9100, 8080):
+        assert (
+            b"\nnode_memory_MemTotal_bytes " in fetch(f"{stack.url(port)}/metrics", timeout=15)[1]
+        )
+    assert stack.container("secrets").attrs["State"]["ExitCode"] == 0
+    wait_for(lambda: {_health(stack, one) for one in LASTING} == {"healthy"}, "all health", 120)
+    told = json.loads(fetch(f"{stack.url(3000)}/api/health")[1])
+    assert told["password"], "Grafana's stand-in reads the secret that was made"
+    assert told["home"] == "sermon-overview"
+    assert told["provisioned"] == ["dashboards.yml", "datasources.yml"]
+    targets = {one["metric"]["job"]: one["value"][1] for one in stack.asked("up")}
+    assert targets == {"sermon-uploader": "1", "prometheus": "1", "alertmanager": "1"}
+    assert "sermon-monitor" in stage.product.command("--version")
+
+
+def _health(stack: Stack, service: str) -> str:
+    return str(stack.container(service).attrs["State"]["Health"]["Status"])
+
+
+def test_the_exporter_shows_this_machine_and_not_its_container(story: Story) -> None:
+    said = story.stage.product.metrics()
+    cores = {line.split()[0] for line in Path("/proc/stat").read_text().splitlines() if re.match(r"cpu\d", line)}  # fmt: skip
+    assert {
+        f"cpu{n}" for n in re.findall(r'^node_cpu_seconds_total\{cpu="(\d+)"', said, re.M)
+    } == cores
+    total = int(re.findall(r"^MemTotal: +(\d+) kB", Path("/proc/meminfo").read_text(), re.M)[0])
+    assert _value(said, "node_memory_MemTotal_bytes") == total * 1024
+    root = os.statvfs("/")
+    assert _value(said, r'node_filesystem_size_bytes\{[^}]*mountpoint="/"[^}]*\}') == (
+        root.f_frsize * root.f_blocks
+    )
+    links = {line.split(":")[0].strip() for line in Path("/proc/1/net/dev").read_text().splitlines()[2:]}  # fmt: skip
+    seen = set(re.findall(r'^node_network_receive_bytes_total\{device="([^"]+)"', said, re.M))
+    assert seen
+    assert seen <= links
+    inside = story.stack.compose("exec", "-T", "monitor", "cat", "/proc/net/dev")
+    assert _received(inside, "eth0") < 2**40
+    names = set(re.findall(r'^container_memory_usage_bytes\{[^}]*name="([^"]+)"', said, re.M))
+    assert {APP, MINIO} <= names
+    assert {f"{NAME}-{service}-1" for service in LASTING} <= names, "ours are containers too"
+
+
+def _value(exposition: str, series: str) -> float:
+    found = re.findall(rf"^{series} (\S+)$", exposition, re.M)
+    assert len(found) == 1, (series, found)
+    return float(found[0])
+
+
+def _received(net_dev: str, link: str) -> int:
+    (line,) = [line for line in net_dev.splitlines() if line.strip().startswith(f"{link}:")]
+    return int(line.split(":")[1].split()[0])
+
+
+def test_check_finds_nothing_wrong_inside(story: Story) -> None:
+    found = json.loads(story.stage.product.command("check", "--json"))
+    assert not [one for one in found if one["level"] == "problem"], found
+
+
+def test_the_stopped_application_is_cured(story: Story, tell: Tell) -> None:
+    restart_cures(story.stage, tell)
+
+
+class Kept(NamedTuple):
+    """What must not be lost."""
+
+    incidents: list[Any]
+    ledger: bytes
+    secrets: dict[str, bytes]
+    silences: Any
+    scraped: float
+
+
+def _kept(story: Story) -> Kept:
+    stack, stage = story
+    secrets = {path.name: path.read_bytes() for path in stack.volume("secrets").iterdir()}
+    silences = json.loads(fetch(f"{stack.url(9093)}/api/v2/silences")[1])
+    (count,) = stack.asked("sum(count_over_time(sermon_uploader_up[1h]))")
+    return Kept(
+        [(i["id"], i["opened_at"], i["verdict"]) for i in stage.product.incidents()],
+        (stage.product.state / "versions.json").read_bytes(),
+        secrets,
+        [(one["id"], one["status"]["state"]) for one in silences],
+        float(count["value"][1]),
+    )
+
+
+def _survives(story: Story, change: Any) -> None:
+    before = _kept(story)
+    change()
+    story.stack.wait_ready()
+    after = _kept(story)
+    assert after.scraped >= before.scraped > 0, "Prometheus remembers"
+    assert after._replace(scraped=0) == before._replace(scraped=0)
+
+
+def test_a_restart_loses_nothing(story: Story) -> None:
+    stack, _ = story
+    silence = {
+        "matchers": [{"name": "alertname", "value": "Nothing", "isRegex": False, "isEqual": True}],
+        "startsAt": "2020-01-01T00:00:00Z",
+        "endsAt": "2040-01-01T00:00:00Z",
+        "createdBy": "the tests",
+        "comment": "kept",
+    }
+    status, _ = fetch(f"{stack.url(9093)}/api/v2/silences", "POST", json.dumps(silence).encode())
+    assert status == 200
+    _survives(story, lambda: stack.compose("restart"))
+
+
+def test_down_and_up_lose_nothing(story: Story) -> None:
+    stack, _ = story
+    before = stack.container("monitor").id
+    starts = json.loads(fetch(f"{stack.url(3000)}/api/health")[1])["starts"]
+
+    def again() -> None:
+        stack.down()
+        stack.up()
+
+    _survives(story, again)
+    assert stack.container("monitor").id != before
+    assert json.loads(fetch(f"{stack.url(3000)}/api/health")[1])["starts"] == starts + 1
+
+
+@pytest.mark.parametrize("service", ["prometheus", "monitor"])
+def test_what_is_killed_comes_back_by_itself(story: Story, service: str) -> None:
+    stack, _ = story
+    count = stack.container(service).attrs["RestartCount"]
+
+    def kill() -> None:
+        stack.kill(service)
+        wait_for(lambda: stack.container(service).attrs["RestartCount"] > count, "Docker")
+
+    _survives(story, kill)
+
+
+def test_another_image_goes_on_with_what_is_there(story: Story, tell: Tell) -> None:
+    """``EXTRAS=true`` in .env and ``up -d --build``; what the build does is done by hand, for its network."""
+    stack, stage = story
+    old = stack.container("monitor").attrs["Image"]
+    others = {name: stack.container(name).id for name in ("prometheus", "alertmanager")}
+    tell("building the image with all extras")
+    new = monitor_image(stack.engine, extras=True)
+    _survives(story, stack.up)
+    assert stack.container("monitor").attrs["Image"] == new != old
+    assert {name: stack.container(name).id for name in others} == others
+    imported = "import matplotlib, apprise; print('both')"
+    assert "both" in stack.compose("exec", "-T", "monitor", "python", "-c", imported)
+    assert stage.product.metrics()
+
+
+def test_a_bad_deploy_is_rolled_back_and_its_card_has_a_picture(
+    story: Story, app_images: AppImages, tell: Tell
+) -> None:
+    """The monitor is killed in the middle of it, and Docker starts it again."""
+    stage = story.stage
+
+    def die() -> None:
+        tell("kill -9 of the monitor in its container")
+        stage.product.kill()
+
+    incident = bad_deploy_is_rolled_back(
+        stage, tell, app_images.v1, app_images.v2, incidents_before=1, meanwhile=die
+    )
+    assert "verified" in incident["verdict"]
+    card = stage.cards[-1]
+    assert card.attachments, card
+
+
+def test_nothing_was_refused_and_no_secret_was_told(story: Story) -> None:
+    stack, stage = story
+    assert "blocked request" not in stack.compose("logs", "--no-color", "docker-proxy")
+    logs = stack.compose("logs", "--no-color")
+    assert "Traceback" not in logs
+    secrets = [path.read_text().strip() for path in stack.volume("secrets").iterdir()]
+    for secret in (*secrets, stage.github.token):
+        assert secret not in logs
