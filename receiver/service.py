@@ -97,7 +97,7 @@ def build_actions(
     made: tuple[Action, ...] = (
         Restart(settings, engine),
         CleanUp(settings, engine),
-        EmergencyStop(engine, policy.timing, lookout.confirmer, github),
+        EmergencyStop(engine, policy.timing, lookout.confirmer, github, lookout.settings.zone),
         Rollback(github, lookout, policy.timing, local),
         Person(settings.contacts),
         Investigate(settings, engine),

@@ -93,7 +93,7 @@ class Worker:
         now = self._clock.now()
 
         def look(c: Connection) -> tuple[list[int], bool, datetime | None]:
-            approvals.expire(c, now)
+            approvals.expire(c, now, self._lookout.settings.zone)
             keep_windows(c, self._lookout.calendar, self._notifier, now)
             # A command of another process may have left a message, too.
             told = messages.message_due(c) is not None
@@ -185,7 +185,8 @@ class Worker:
         def change(c: Connection) -> None:
             if asked := self._put(c, step, ask, now):
                 again = now + self._lookout.policy.timing.recheck
-                steps.defer_step(c, step.id, waiting_words(asked), again)
+                words = waiting_words(asked, self._lookout.settings.zone)
+                steps.defer_step(c, step.id, words, again)
 
         await self._database.run(change)
         self._metrics.refusals.labels("approved").inc()

@@ -34,7 +34,7 @@ def approvals_command(context: click.Context, as_json: bool, limit: int) -> None
     """
     settings = settings_of(context)
     found = found_in_store(settings, lambda c: board.approvals(c, limit))
-    shown.approvals(found, as_json=as_json)
+    shown.approvals(found, settings.zone, as_json=as_json)
 
 
 @click.command("approve")
@@ -70,7 +70,7 @@ def _decide(settings: Settings, number: int, choice: Choice, who: str) -> Decide
         if not store_file.exists(path):
             fail([f"there is no approval {number}: nothing has been asked yet"])
         with store_file.writing(path) as connection:
-            decided = decide(connection, number, choice, who, datetime.now(UTC))
+            decided = decide(connection, number, choice, who, datetime.now(UTC), settings.zone)
     except StoreError as error:
         fail([str(error)])
     if not decided.done:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 import click
 
@@ -65,11 +65,12 @@ def audit_command(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     whole = as_json or csv or begin is not None
+    settings = settings_of(context)
     try:
-        found = _found(settings_of(context), wanted, limit or (None if whole else LAST))
+        found = _found(settings, wanted, limit or (None if whole else LAST))
     except StoreError as error:
         fail([str(error)])
-    _print(found, as_json=as_json, csv=csv)
+    _print(found, settings.zone, as_json=as_json, csv=csv)
 
 
 def _found(settings: Settings, wanted: Wanted, limit: int | None) -> list[Event]:
@@ -79,14 +80,14 @@ def _found(settings: Settings, wanted: Wanted, limit: int | None) -> list[Event]
         return list(trail(connection, wanted, limit))[::-1]
 
 
-def _print(found: Sequence[Event], *, as_json: bool, csv: bool) -> None:
+def _print(found: Sequence[Event], zone: tzinfo, *, as_json: bool, csv: bool) -> None:
     if as_json:
         click.echo("\n".join(_json(found)))
     elif csv:
         for line in as_csv(found):
             click.echo(line, nl=False)
     else:
-        shown.audit([row(event) for event in found])
+        shown.audit([row(event) for event in found], zone)
 
 
 def _json(found: Sequence[Event]) -> Iterator[str]:

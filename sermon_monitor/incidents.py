@@ -22,4 +22,4 @@ def incidents_command(context: click.Context, as_json: bool, limit: int) -> None
     """
     settings = settings_of(context)
     found = found_in_store(settings, lambda c: board.overview(c, datetime.now(UTC), limit))
-    shown.incidents(found, as_json=as_json)
+    shown.incidents(found, settings.zone, as_json=as_json)

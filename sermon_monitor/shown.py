@@ -19,6 +19,7 @@ import click
 from receiver.audit import OURSELVES
 from sermon_monitor.finding import Finding
 from target.durations import format_duration
+from target.times import local
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -94,7 +95,7 @@ def explanation(told: dict[str, Any], *, as_json: bool) -> None:
             )
 
 
-def incidents(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+def incidents(found: Sequence[dict[str, Any]], zone: tzinfo, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"incidents": found}, indent=2, default=written))
         return
@@ -104,7 +105,7 @@ def incidents(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     for incident in found:
         state = "[red]open[/]" if incident["state"] == "open" else "[green]over[/]"
         console.print(
-            f"{state} incident {incident['id']}: {_safe(incident['service'])}, {incident['severity']}, since {incident['opened_at']:%Y-%m-%d %H:%M:%S} UTC"
+            f"{state} incident {incident['id']}: {_safe(incident['service'])}, {incident['severity']}, since {local(incident['opened_at'], zone, '%Y-%m-%d %H:%M:%S')}"
         )
         for alert in incident["alerts"]:
             standing = "fires" if alert["firing"] else "ended"
@@ -115,13 +116,17 @@ def incidents(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
             )
         for step in incident["steps"]:
             target = f" {step['target']}" if step["action"] == "restart" else ""
-            when = f" at {step['due_at']:%H:%M:%S}" if step["state"] == "pending" else ""
+            when = (
+                f" at {local(step['due_at'], zone, '%H:%M:%S')}"
+                if step["state"] == "pending"
+                else ""
+            )
             console.print(
                 f"  s{step['id']} {step['action']}{target}: {step['state']}{when} {_safe(step['words'])}"
             )
         for one in incident["evidence"]:
             console.print(
-                f"  evidence of {one['made_at']:%H:%M:%S}: {_safe(one['summary'])} (sermon-monitor evidence {incident['id']})"
+                f"  evidence of {local(one['made_at'], zone, '%H:%M:%S')}: {_safe(one['summary'])} (sermon-monitor evidence {incident['id']})"
             )
         for event in incident["events"]:
             if event["kind"] == "note":
@@ -160,25 +165,25 @@ def _span(window: dict[str, Any], zone: tzinfo) -> str:
     return f"{begin:%a %Y-%m-%d %H:%M} to {end:%H:%M} {end:%Z}"
 
 
-def status(now: dict[str, Any], *, as_json: bool) -> None:
+def status(now: dict[str, Any], zone: tzinfo, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(now, indent=2, default=written))
         return
     console = _console()
-    for shown in status_lines(now):
+    for shown in status_lines(now, zone):
         console.print(shown)
 
 
-def status_lines(now: dict[str, Any]) -> Iterator[str]:
+def status_lines(now: dict[str, Any], zone: tzinfo) -> Iterator[str]:
     """The board's first page in rich's markup."""
     healthy = "[green]healthy[/]" if now["healthy"] else "[red]not healthy[/]"
-    yield f"{healthy}, Sermon Monitor {now['version']}, {now['at']:%Y-%m-%d %H:%M:%S} UTC"
+    yield f"{healthy}, Sermon Monitor {now['version']}, {local(now['at'], zone, '%Y-%m-%d %H:%M:%S')}"
     for part in now["parts"]:
         yield f"  {_MARK[part['level']]} {part['what']}: {_safe(part['words'])}"
     for one in now["incidents"]:
         fires = ", ".join(one["firing"]) or "no alert fires any more"
         yield (
-            f"  incident {one['id']} ({one['severity']}) since {one['since']:%Y-%m-%d %H:%M} UTC: {_safe(fires)}"
+            f"  incident {one['id']} ({one['severity']}) since {local(one['since'], zone)}: {_safe(fires)}"
         )
         for words in filter(None, (one["next"], one["verdict"])):
             yield f"    {_safe(words)}"
@@ -188,10 +193,10 @@ def status_lines(now: dict[str, Any]) -> Iterator[str]:
         yield f"  {one['id']}: {_safe(one['words'])}"
 
 
-def watch(look: Callable[[], dict[str, Any]], every: float, *, as_json: bool) -> bool:
+def watch(look: Callable[[], dict[str, Any]], every: float, zone: tzinfo, *, as_json: bool) -> bool:
     """Show each look until Ctrl-C: in place on a terminal, one below the other elsewhere. The last one's health."""
     healthy = False
-    with contextlib.suppress(KeyboardInterrupt), _in_place(as_json=as_json) as show:
+    with contextlib.suppress(KeyboardInterrupt), _in_place(zone, as_json=as_json) as show:
         while True:
             now = look()
             healthy = bool(now["healthy"])
@@ -201,20 +206,20 @@ def watch(look: Callable[[], dict[str, Any]], every: float, *, as_json: bool) ->
 
 
 @contextlib.contextmanager
-def _in_place(*, as_json: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _in_place(zone: tzinfo, *, as_json: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
     """How a look is shown: as a line of JSON, on the whole screen, or below the last one."""
     console = _console()
     if as_json:
         yield lambda now: click.echo(json.dumps(now, default=written))
     elif not console.is_terminal:
-        yield lambda now: status(now, as_json=False)
+        yield lambda now: status(now, zone, as_json=False)
     else:
         from rich.live import Live
         from rich.text import Text
 
         with Live(Text("looking …"), console=console, screen=True) as live:
             yield lambda now: live.update(
-                Text.from_markup("\n".join(status_lines(now)), emoji=False), refresh=True
+                Text.from_markup("\n".join(status_lines(now, zone)), emoji=False), refresh=True
             )
 
 
@@ -225,7 +230,7 @@ _APPROVAL = {
 }
 
 
-def approvals(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+def approvals(found: Sequence[dict[str, Any]], zone: tzinfo, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"approvals": found}, indent=2, default=written))
         return
@@ -234,7 +239,7 @@ def approvals(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         console.print("nothing waits for an approval, and nothing ever did")
     for one in found:
         by = f" by {_safe(one['who'])}" if one["who"] else ""
-        until = f", until {one['expires_at']:%Y-%m-%d %H:%M} UTC" if one["state"] == "asked" else ""
+        until = f", until {local(one['expires_at'], zone)}" if one["state"] == "asked" else ""
         console.print(
             f"{_APPROVAL.get(one['state'], one['state'])}{by} [bold]approval {one['id']}[/]"
             f" (incident {one['incident_id']}): {_safe(one['title'])}{until}"
@@ -246,7 +251,7 @@ def approvals(found: Sequence[dict[str, Any]], *, as_json: bool) -> None:
             console.print(f"  {_safe(one['words'])}")
 
 
-def audit(found: Sequence[dict[str, Any]]) -> None:
+def audit(found: Sequence[dict[str, Any]], zone: tzinfo) -> None:
     console = _console()
     if not found:
         console.print("nothing is on record")
@@ -254,7 +259,7 @@ def audit(found: Sequence[dict[str, Any]]) -> None:
         about = f"incident {one['incident_id']}" if one["incident_id"] else "–"
         by = "" if one["who"] == OURSELVES else f" by {_safe(one['who'])}"
         console.print(
-            f"[dim]{one['at']:%Y-%m-%d %H:%M:%S}[/] {about:<12} [bold]{_safe(one['kind'])}[/]"
+            f"[dim]{local(one['at'], zone, '%Y-%m-%d %H:%M:%S')}[/] {about:<12} [bold]{_safe(one['kind'])}[/]"
             f"{by}: {_safe(one['words'])}"
         )
 

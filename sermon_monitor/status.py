@@ -99,10 +99,10 @@ def status_command(context: click.Context, as_json: bool, watch: bool, every: in
     """
     settings = settings_of(context)
     if watch:
-        healthy = shown.watch(lambda: _look(settings), every, as_json=as_json)
+        healthy = shown.watch(lambda: _look(settings), every, settings.zone, as_json=as_json)
     else:
         with shown.progress("looking", quiet=as_json):
             now = _look(settings)
-        shown.status(now, as_json=as_json)
+        shown.status(now, settings.zone, as_json=as_json)
         healthy = now["healthy"]
     sys.exit(0 if healthy else 1)

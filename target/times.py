@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 _RFC3339 = re.compile(
     r"(\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2})(?:\.(\d{1,12}))?([Zz]|[+-]\d{2}:\d{2})"
@@ -29,6 +29,11 @@ def parse_rfc3339(text: str) -> datetime:
 def rfc3339(moment: datetime) -> str:
     """``2026-03-01T10:00:00.000Z``: to milliseconds, in UTC."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def local(moment: datetime, zone: tzinfo, form: str = "%Y-%m-%d %H:%M") -> str:
+    """``2026-03-08 00:54 CET``: as a person in ``zone`` reads it, with the zone's name."""
+    return f"{moment.astimezone(zone):{form} %Z}"
 
 
 def parse_engine_time(text: str) -> datetime | None:

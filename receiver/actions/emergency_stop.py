@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from receiver.actions import Progress
@@ -40,13 +40,18 @@ class EmergencyStop:
     name = ACTION
 
     def __init__(
-        self, engine: Engine, timing: Timing, confirmer: Confirmer, github: GitHub | None
+        self,
+        engine: Engine,
+        timing: Timing,
+        confirmer: Confirmer,
+        github: GitHub | None,
+        zone: tzinfo = UTC,
     ) -> None:
         self._engine = engine
         self._timing = timing
         self._confirmer = confirmer
         self._run = (
-            WorkflowRun(github, timing, other_way=False, failed=_failed, by_hand=BY_HAND)
+            WorkflowRun(github, timing, other_way=False, failed=_failed, by_hand=BY_HAND, zone=zone)
             if github
             else None
         )

@@ -46,7 +46,11 @@ class Rollback:
         self._timing = timing
         self._local = local
         other_way = lookout.router.mode != "never"
-        self._github = WorkflowRun(github, timing, other_way=other_way) if github else None
+        self._github = (
+            WorkflowRun(github, timing, other_way=other_way, zone=lookout.settings.zone)
+            if github
+            else None
+        )
 
     async def prepare(
         self, step: Step, history: History, now: datetime
@@ -113,6 +117,7 @@ class Rollback:
     async def _ask(self, step: Step, history: History, now: datetime) -> Progress:
         """Until a person has decided, or nobody has in time."""
         goal, one = step.detail["target"], latest(history.approvals, step)
+        zone = self._lookout.settings.zone
         again = now + self._timing.recheck
         if one is None or one.action != "local_rollback" or one.state == "overtaken":
             question = replace(
@@ -125,11 +130,11 @@ class Rollback:
             )
             return Progress("running", words, "asking", again, step.detail, ask=question)
         if one.state == "asked":
-            return Progress("running", waiting_words(one), "asking", again, step.detail)
+            return Progress("running", waiting_words(one, zone), "asking", again, step.detail)
         if one.state == "granted":
             begun = self._local.begin(step.detail, step.detail["why"], now)
             return replace(begun, uses=one.subject)
-        why = expired_words(one) if one.state == "expired" else undecidable(one)
+        why = expired_words(one, zone) if one.state == "expired" else undecidable(one, zone)
         return failed(step, f"{step.detail['why']}; {why}; {BY_HAND}")
 
     async def _verify(self, step: Step, now: datetime) -> Progress:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from receiver.actions import Progress
@@ -23,7 +23,7 @@ from receiver.records import Step
 from receiver.rollback.route import BY_HAND
 from receiver.store.history import History
 from receiver.telling.delivery import DeliveryError
-from target.times import parse_rfc3339, rfc3339
+from target.times import local, parse_rfc3339, rfc3339
 
 _WAITING = {"queued", "requested", "pending", "waiting"}
 
@@ -74,13 +74,18 @@ class WorkflowRun:
         other_way: bool,
         failed: Callable[[Step, str], Progress] = failed,
         by_hand: str = BY_HAND,
+        zone: tzinfo = UTC,
     ) -> None:
-        """``other_way``: where GitHub cannot do it, something else may be tried. ``by_hand``: what a person types."""
+        """``other_way``: where GitHub cannot do it, something else may be tried. ``by_hand``: what a person types.
+
+        ``zone``: TIMEZONE, in which it tells times.
+        """
         self._github = github
         self._timing = timing
         self._other_way = other_way
         self._failed = failed
         self._by_hand = by_hand
+        self._zone = zone
         self._cleared: set[int] = set()
         """Steps whose phase ``dispatching`` this process has committed and not yet used."""
 
@@ -153,7 +158,7 @@ class WorkflowRun:
             )
         except DeliveryError as error:
             run, words, detail = None, f"looking for the run: {error}", step.detail
-            lost = _unasked(step, error)
+            lost = _unasked(step, error, self._zone)
         else:
             words, detail = "looking for the run", {**step.detail, "none_at": rfc3339(now)}
             lost = f"no run with {step.detail['correlation_id']} is to be found"
@@ -167,9 +172,7 @@ class WorkflowRun:
                 return self._failed(step, f"{lost}; {self._by_hand}")
             if _has_expired(step, now):
                 return Instead(f"{lost}; should there be one, it has expired")
-            words = (
-                f"{lost}; still looking, until it has expired at {_told_expiry(step):%H:%M:%S} UTC"
-            )
+            words = f"{lost}; still looking, until it has expired at {local(_told_expiry(step), self._zone, '%H:%M:%S')}"
         return Progress("running", words, "searching", now + self._timing.run_poll, detail)
 
     def _to_following(
@@ -268,11 +271,11 @@ def _doing(step: Step) -> str:
     return f"going back to {target['title']}" if target else "stopping the deployment"
 
 
-def _unasked(step: Step, error: DeliveryError) -> str:
+def _unasked(step: Step, error: DeliveryError, zone: tzinfo) -> str:
     """What is known of a run when GitHub cannot be asked now: that is not the same as that there is none."""
     run = f"a run with {step.detail['correlation_id']}"
     if seen := step.detail.get("none_at"):
-        return f"{run} was not to be found at {parse_rfc3339(seen):%H:%M:%S} UTC, and GitHub cannot be asked since: {error}"
+        return f"{run} was not to be found at {local(parse_rfc3339(seen), zone, '%H:%M:%S')}, and GitHub cannot be asked since: {error}"
     return f"GitHub could not be asked whether there is {run}: {error}"
 
 

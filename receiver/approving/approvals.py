@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from sqlite3 import Connection
 from typing import Annotated, Literal
 
@@ -82,8 +82,15 @@ def put(
     return made
 
 
-def decide(c: Connection, approval_id: int, choice: Choice, who: str, now: datetime) -> Decided:
-    """A person's yes or no. The first one counts, and only while it is open."""
+def decide(
+    c: Connection,
+    approval_id: int,
+    choice: Choice,
+    who: str,
+    now: datetime,
+    zone: tzinfo = UTC,
+) -> Decided:
+    """A person's yes or no. The first one counts, and only while it is open. ``zone``: TIMEZONE."""
     known = approvals.approval(c, approval_id)
     if known is None:
         return Decided(False, f"there is no approval {approval_id}", None)
@@ -92,14 +99,14 @@ def decide(c: Connection, approval_id: int, choice: Choice, who: str, now: datet
     else:
         done = approvals.deny(c, approval_id, who, now)
     if not done:
-        return Decided(False, undecidable(known), known)
+        return Decided(False, undecidable(known, zone), known)
     approvals.hasten(c, known, now)
     words = f"approval {known.id}: {title(known)}"
     messages.record(c, known.incident_id, f"approval {choice}", words, now, who=who)
     return Decided(True, words, approvals.approval(c, approval_id))
 
 
-def expire(c: Connection, now: datetime) -> None:
+def expire(c: Connection, now: datetime, zone: tzinfo = UTC) -> None:
     """What nobody decided, or what could not begin in time, is over."""
     for one in approvals.expire(c, now):
-        messages.add_event(c, one.incident_id, "approval expired", expired_words(one), now)
+        messages.add_event(c, one.incident_id, "approval expired", expired_words(one, zone), now)

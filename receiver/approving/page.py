@@ -31,6 +31,7 @@ from receiver.store.database import Database, StoreError
 from receiver.store.history import History, read_history
 from target.backups import newest_backup
 from target.durations import format_duration
+from target.times import local
 
 Result = TypeVar("Result")
 log = structlog.get_logger("receiver.approving.approvals")
@@ -76,6 +77,7 @@ class ApprovalPage:
         self._metrics = metrics
         self._clock = clock
         self._wake = wake
+        self._zone = lookout.settings.zone
         self._looking = asyncio.Semaphore(2)
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("receiver"),
@@ -85,7 +87,7 @@ class ApprovalPage:
             lstrip_blocks=True,
         )
         environment.filters["title_of"] = title
-        environment.filters["local"] = lambda moment: moment.astimezone(lookout.settings.zone)
+        environment.filters["local"] = lambda moment: moment.astimezone(self._zone)
         self._template = environment.get_template("approval.html.j2")
 
     def routes(self) -> list[web.RouteDef]:
@@ -145,12 +147,12 @@ class ApprovalPage:
             )
         one = asked.approval
         if one.state != "asked":
-            what = f"{undecidable(one).capitalize()}. {_became(asked.step)}"
+            what = f"{_sentence(undecidable(one, self._zone))}. {_became(asked.step)}"
             status = 410 if one.state in ("expired", "overtaken") else decided
             raise RefusedError(status, "There is nothing to decide any more", what)
         if now >= one.expires_at:
             raise RefusedError(
-                410, "It is too late", f"The question expired {one.expires_at:%Y-%m-%d %H:%M} UTC."
+                410, "It is too late", f"The question expired {local(one.expires_at, self._zone)}."
             )
         return asked
 
@@ -183,7 +185,9 @@ class ApprovalPage:
 
     async def _decide(self, request: web.Request, one: Approval, choice: Choice) -> web.Response:
         who = f"whoever has the link, at {request.remote} (link)"
-        decided = await self._read(lambda c: decide(c, one.id, choice, who, self._clock.now()))
+        decided = await self._read(
+            lambda c: decide(c, one.id, choice, who, self._clock.now(), self._zone)
+        )
         if not decided.done:
             raise RefusedError(409, "Somebody was faster", f"{decided.words.capitalize()}.")
         self._wake()
@@ -258,6 +262,10 @@ class ApprovalPage:
         return web.Response(
             text=html, status=status, content_type="text/html", headers=_headers(nonce)
         )
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _became(step: Step) -> str:

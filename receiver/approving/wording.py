@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import tzinfo
 
 from receiver.records import Approval, Ask
+from target.times import local
 
 _TITLES: Mapping[str, str] = {
     "rollback": "Rollback to {target}",
@@ -21,21 +23,21 @@ def title(what: Ask | Approval) -> str:
     return form.format(action=what.action.replace("_", " "), target=what.target)
 
 
-def waiting_words(one: Approval) -> str:
-    """For a step that waits for a person."""
+def waiting_words(one: Approval, zone: tzinfo) -> str:
+    """For a step that waits for a person. ``zone``: TIMEZONE, here and below."""
     return (
-        f"waits for a person's approval {one.id}, until {one.expires_at:%Y-%m-%d %H:%M} UTC;"
+        f"waits for a person's approval {one.id}, until {local(one.expires_at, zone)};"
         f" at a terminal: sermon-monitor approve {one.id}"
     )
 
 
-def expired_words(one: Approval) -> str:
+def expired_words(one: Approval, zone: tzinfo) -> str:
     if one.holds_until is not None:
-        return f"approval {one.id} by {one.who} was not used: the other gates did not pass until {one.holds_until:%H:%M} UTC"
-    return f"nobody decided approval {one.id} until {one.expires_at:%Y-%m-%d %H:%M} UTC"
+        return f"approval {one.id} by {one.who} was not used: the other gates did not pass until {local(one.holds_until, zone, '%H:%M')}"
+    return f"nobody decided approval {one.id} until {local(one.expires_at, zone)}"
 
 
-def undecidable(one: Approval) -> str:
+def undecidable(one: Approval, zone: tzinfo) -> str:
     """Why a decision about ``one`` does not count any more."""
     match one.state:
         case "granted" | "used":
@@ -45,4 +47,4 @@ def undecidable(one: Approval) -> str:
         case "overtaken":
             return f"approval {one.id} is overtaken: {one.words}"
         case _:
-            return f"approval {one.id} has expired, at {one.expires_at:%Y-%m-%d %H:%M} UTC"
+            return f"approval {one.id} has expired, at {local(one.expires_at, zone)}"

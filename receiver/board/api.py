@@ -109,7 +109,14 @@ class Api:
         if not wanted.by:
             wanted = wanted.model_copy(update={"by": visitor.name})
         decided = await self._database.run(
-            lambda c: decide(c, number, CHOICES[wanted.decision], wanted.who, self._clock.now())
+            lambda c: decide(
+                c,
+                number,
+                CHOICES[wanted.decision],
+                wanted.who,
+                self._clock.now(),
+                self._calendar.zone,
+            )
         )
         if not decided.done:
             return problem(409, decided.words)

@@ -121,7 +121,7 @@ class Forms:
         wanted = int(request.match_info["id"])
 
         def change(c: Connection) -> Decided:
-            return decide(c, wanted, choice, _who(visitor), self._clock.now())
+            return decide(c, wanted, choice, _who(visitor), self._clock.now(), self._pages.zone)
 
         decided = await self._database.run(change)
         if not decided.done:

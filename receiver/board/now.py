@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from importlib.metadata import version
 from sqlite3 import Connection
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from receiver.store import by_hand as hand
 from receiver.store import heartbeats, incidents, steps, windows
 from target import versions
 from target.durations import format_duration
+from target.times import local
 from target.versions import Ledger
 
 STUCK_AFTER = timedelta(minutes=10)
@@ -78,6 +79,8 @@ class Seen:
     """Percent, as the alert HighDiskUsage has it."""
     backup_limit: timedelta | None = None
     """As the alert BackupTooOld has it; None: no age is too old."""
+    zone: tzinfo = UTC
+    """TIMEZONE."""
 
 
 def remember(c: Connection, now: datetime) -> Kept:
@@ -125,6 +128,7 @@ def seen(
         settings.watchdog_timeout,
         settings.disk_usage_threshold,
         settings.backup_max_age,
+        settings.zone,
     )
 
 
@@ -138,14 +142,14 @@ def judge(seen: Seen) -> dict[str, Any]:
         _looked("MinIO", seen.sight.minio),
         _docker(seen.sight),
         *_disks(seen),
-        *_versions(seen.sight.ledger),
+        *_versions(seen.sight.ledger, seen.zone),
         _backup(seen),
         _watchdog(seen),
         _incidents(seen),
         _outbox(seen),
     ]
     if seen.kept.window:
-        parts.append(Part("note", "maintenance", words_of(seen.kept.window)))
+        parts.append(Part("note", "maintenance", words_of(seen.kept.window, seen.zone)))
     if seen.trouble:
         parts.append(Part("problem", "store", seen.trouble))
     return {
@@ -153,7 +157,7 @@ def judge(seen: Seen) -> dict[str, Any]:
         "version": version("sermon-monitor"),
         "at": seen.at,
         "parts": [asdict(part) for part in parts],
-        "incidents": [_incident(one) for one in seen.kept.open],
+        "incidents": [_incident(one, seen.zone) for one in seen.kept.open],
         "messages": [
             {
                 "id": f"m{one.id}",
@@ -200,7 +204,7 @@ def _backup(seen: Seen) -> Part:
     if seen.sight.backup is None:
         return Part("note", "backup", "there is none yet")
     age = max(timedelta(0), seen.at - seen.sight.backup)
-    words = f"the newest is {_about(age)} old ({seen.sight.backup:%Y-%m-%d %H:%M} UTC)"
+    words = f"the newest is {_about(age)} old ({local(seen.sight.backup, seen.zone)})"
     old = seen.backup_limit is not None and age > seen.backup_limit
     return Part("problem" if old else "ok", "backup", words)
 
@@ -214,7 +218,7 @@ def _about(age: timedelta) -> str:
     )
 
 
-def _versions(ledger: Ledger) -> list[Part]:
+def _versions(ledger: Ledger, zone: tzinfo) -> list[Part]:
     services = dict.fromkeys(release.service for release in ledger.releases)
     found = []
     for service in services:
@@ -226,7 +230,7 @@ def _versions(ledger: Ledger) -> list[Part]:
         )
         back = versions.last_known_good(ledger, service, present.image_id)
         way = f"the way back is {back.title}" if back else "there is no way back yet"
-        since = f"{present.since:%Y-%m-%d %H:%M} UTC"
+        since = local(present.since, zone)
         found.append(
             Part("ok", "version", f"{service}: {present.title} since {since}, {proved}; {way}")
         )
@@ -266,7 +270,7 @@ def _outbox(seen: Seen) -> Part:
     return Part("ok", "outbox", f"{len(waiting)} messages wait" if waiting else "all is told")
 
 
-def _incident(one: Listed) -> dict[str, Any]:
+def _incident(one: Listed, zone: tzinfo) -> dict[str, Any]:
     running = [step for step in one.steps if step.state == "running"]
     pending = sorted((s for s in one.steps if s.state == "pending"), key=lambda s: s.due_at)
     coming = ""
@@ -274,7 +278,7 @@ def _incident(one: Listed) -> dict[str, Any]:
         coming = f"{running[0].action} under way: {running[0].words}"
     elif pending:
         first = pending[0]
-        at = "" if first.asks else f" at {first.due_at:%H:%M:%S} UTC"
+        at = "" if first.asks else f" at {local(first.due_at, zone, '%H:%M:%S')}"
         coming = f"next: {first.action}{at}{f' ({first.words})' if first.words else ''}"
     return {
         "id": one.incident.id,

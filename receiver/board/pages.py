@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from sqlite3 import Connection
 from typing import Any
 
@@ -70,6 +70,10 @@ class Pages:
         self._seer = seer
         self._clock = clock
         self._unready = unready
+
+    @property
+    def zone(self) -> tzinfo:
+        return self._settings.zone
 
     @property
     def can_silence(self) -> bool:

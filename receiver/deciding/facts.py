@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal
 
 from receiver.deciding.policy import Category, Confirm
@@ -118,3 +118,5 @@ class Facts:
     """The newest question about this step, and what became of it."""
     readiness: Readiness | None = None
     """None while it has not been asked for: that is done only when every other gate lets the step pass."""
+    zone: tzinfo = UTC
+    """TIMEZONE: in which the reasons tell times."""

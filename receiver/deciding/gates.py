@@ -211,13 +211,13 @@ def approved(facts: Facts) -> Verdict:
         return Verdict(name, "wait", f"a person must approve it first: {facts.ask.why}")
     match one.state:
         case "asked":
-            return Verdict(name, "wait", waiting_words(one))
+            return Verdict(name, "wait", waiting_words(one, facts.zone))
         case "granted":
             return Verdict(name, "pass", f"approval {one.id} was granted by {one.who}")
         case "expired":
-            return Verdict(name, "refuse", expired_words(one))
+            return Verdict(name, "refuse", expired_words(one, facts.zone))
         case _:
-            return Verdict(name, "refuse", undecidable(one))
+            return Verdict(name, "refuse", undecidable(one, facts.zone))
 
 
 def not_dry(facts: Facts) -> Verdict:

@@ -156,6 +156,7 @@ class Lookout:
             destination_may_return=step.action == emergency.ACTION
             or (step.action in ("restart", "cleanup") and containers is None),
             approval=latest(history.approvals, step),
+            zone=self.settings.zone,
         )
         return facts, question, found
 

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Literal, TypeVar
 
 from receiver.github.answers import Deployment, DeploymentStatus, Run, Runner
@@ -17,6 +17,7 @@ from receiver.github.client import GitHub
 from receiver.github.definition import Definition
 from receiver.telling.delivery import DeliveryError
 from target.durations import format_duration
+from target.times import local
 
 FRESH_SECONDS = 15.0
 """How long a look counts for the next one who asks."""
@@ -152,13 +153,13 @@ def _labels(text: str | None) -> tuple[frozenset[str], ...]:
         return shipped
 
 
-def judge_runs(runs: Sequence[tuple[str, Run]]) -> Finding:
-    """No run of the deploying workflows is under way."""
+def judge_runs(runs: Sequence[tuple[str, Run]], zone: tzinfo) -> Finding:
+    """No run of the deploying workflows is under way. ``zone``: TIMEZONE."""
     if not runs:
         return Finding("deployment", "ok", "nothing is being deployed or rolled back on GitHub")
     file, run = min(runs, key=lambda one: one[1].created_at)
     status = run.status.replace("_", " ") or "under way"
-    words = f"run {run.id} of {file} is {status} since {run.created_at:%Y-%m-%d %H:%M} UTC"
+    words = f"run {run.id} of {file} is {status} since {local(run.created_at, zone)}"
     mend = f"look at it: {run.html_url}"
     return Finding("deployment", "busy", words, mend, run.created_at)
 
@@ -184,13 +185,15 @@ class Preflight:
         github: GitHub,
         deploying: Sequence[str],
         token_expires: datetime | None,
+        zone: tzinfo,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``deploying``: files of the workflows that change the deployment, besides the rollback's own."""
+        """``deploying``: files of the workflows that change the deployment, besides the rollback's own. ``zone``: TIMEZONE."""
         self._github = github
         self._deploying = tuple(dict.fromkeys((github.workflow_file, *deploying)))
         self._configured = token_expires
+        self._zone = zone
         self._clock = clock
         self._asking = asyncio.Lock()
         self._last: tuple[float, Readiness] | None = None
@@ -221,7 +224,7 @@ class Preflight:
         found = await asyncio.gather(
             _found("workflow", text, lambda said: judge_workflow(file, ref, state, said)),
             _found("runner", self._runners(text), lambda said: judge_runner(*said)),
-            _found("deployment", self._runs(), judge_runs),
+            _found("deployment", self._runs(), lambda said: judge_runs(said, self._zone)),
             _found("deployment", self._deployment(), lambda said: judge_deployment(*said, now)),
         )
         token = judge_token(self._configured, self._github.token_expires, now)

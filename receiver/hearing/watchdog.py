@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from sqlite3 import Connection
 from typing import Literal
 
@@ -24,6 +24,7 @@ from receiver.settings import ReceiverSettings
 from receiver.store import heartbeats
 from receiver.store.database import Database, StoreError
 from target.durations import format_duration
+from target.times import local
 
 log = structlog.get_logger("watchdog")
 NAME = "WatchdogMissing"
@@ -49,6 +50,8 @@ class Silence:
     expected: bool
     """Alertmanager or Prometheus is configured, though no Watchdog may have come yet."""
     now: datetime
+    zone: tzinfo = UTC
+    """TIMEZONE."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def judge_silence(silence: Silence) -> Absence:
             True, since, "the Watchdog alert has never arrived, although monitoring is configured"
         )
     return Absence(
-        True, since, f"the Watchdog alert has not arrived since {since:%Y-%m-%d %H:%M} UTC"
+        True, since, f"the Watchdog alert has not arrived since {local(since, silence.zone)}"
     )
 
 
@@ -143,6 +146,7 @@ class Watchdog:
         self._database = database
         self._intake = intake
         self._timeout = settings.watchdog_timeout
+        self._zone = settings.zone
         self._expected = bool(settings.alertmanager_url or settings.prometheus_url)
         self._clock = clock
         self._gap = gap
@@ -201,7 +205,14 @@ class Watchdog:
         came = self._last is not None and beats.last != self._last
         quiet = 0.0 if came else self._monotonic() - quiet_since
         absence = judge_silence(
-            Silence(beats.newest, timedelta(seconds=quiet), self._timeout, self._expected, now)
+            Silence(
+                beats.newest,
+                timedelta(seconds=quiet),
+                self._timeout,
+                self._expected,
+                now,
+                self._zone,
+            )
         )
         change: Literal["", "firing", "resolved"] = ""
         if absence.overdue and not beats.missing:

@@ -48,7 +48,9 @@ class Router:
     ) -> None:
         self.mode = mode
         self.preflight = (
-            Preflight(github, settings.deploy_workflows, settings.github_token_expires)
+            Preflight(
+                github, settings.deploy_workflows, settings.github_token_expires, settings.zone
+            )
             if github
             else None
         )

@@ -46,7 +46,9 @@ async def rollback(http: Http, settings: Settings) -> list[Finding]:
         mend = "set GITHUB_TOKEN and GITHUB_REPO"
         return [Finding("note", "GitHub", "not configured: no rollback is dispatched", mend)]
     now = datetime.now(UTC)
-    preflight = Preflight(github, settings.deploy_workflows, settings.github_token_expires)
+    preflight = Preflight(
+        github, settings.deploy_workflows, settings.github_token_expires, settings.zone
+    )
     readiness = await preflight.look(now)
     short = readiness.shortcomings(now)
     return [_told(one, short=one in short, repo=settings.github_repo) for one in readiness.findings]

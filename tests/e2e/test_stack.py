@@ -23,9 +23,7 @@ from tests.real.project import APP, MINIO
 from tests.real.scenes import bad_deploy_is_rolled_back, restart_cures
 from tests.real.stack import NAME, Stack, found_up, set_up
 from tests.real.stack_images import monitor_image, stack_images
-from tests.real.stage import WORKFLOW, Stage
-from tests.standins.discord import Discord
-from tests.standins.github import GitHub
+from tests.real.stage import Stage
 
 pytestmark = [
     pytest.mark.engine,
@@ -58,12 +56,9 @@ def story(engine: DockerEngine, app_images: AppImages, tell: Tell) -> Iterator[S
     except DebianError as problem:
         pytest.skip(f"no images of the stack: {problem}")
     monitor_image(engine)
-    gateway = engine.open_gateway()
     with (
         tempfile.TemporaryDirectory(prefix="sermon-stack-") as directory,
-        Discord.in_thread(host=gateway) as discord,
-        GitHub.in_thread([WORKFLOW], host=gateway) as github,
-        set_up(engine, Path(directory), app_images.v1, discord=discord, github=github) as made,
+        set_up(engine, Path(directory), app_images.v1) as made,
     ):
         stack, stage = made
         stack.up()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -69,5 +70,5 @@ def test_an_alert_without_a_summary_has_no_colon(capsys: pytest.CaptureFixture[s
         "evidence": [],
         "verdict": "",
     }
-    shown.incidents([incident], as_json=False)
+    shown.incidents([incident], UTC, as_json=False)
     assert "  fires Foreign\n" in capsys.readouterr().out

@@ -10,12 +10,14 @@ import json
 import os
 import shutil
 import signal
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import trustme
 import yaml
 
 from tests.real.engine import DockerEngine
@@ -25,6 +27,7 @@ from tests.real.product import Product
 from tests.real.project import Project
 from tests.real.stack_images import FILE, ROOT
 from tests.real.stage import (
+    WORKFLOW,
     Stage,
     alertmanager_text,
     faster,
@@ -36,18 +39,30 @@ from tests.standins.discord import Discord
 from tests.standins.github import GitHub, Real
 
 NAME = "sermon-monitor"
+DISCORD_NAME = "discord.com"
 _HERE = """\
+x-here: &here
+  environment: {{POLICY_FILE: /policy.yml, SSL_CERT_FILE: /authority.pem}}
+  extra_hosts: ["{name}:{gateway}"]
+  volumes: ["./policy.yml:/policy.yml:ro", "./authority.pem:/authority.pem:ro"]
 services:
-  monitor:
-    environment: {POLICY_FILE: /policy.yml}
-    volumes: ["./policy.yml:/policy.yml:ro"]
+  monitor: *here
+  alertmanager: *here
 """
+"""Discord is its stand-in on this machine: by the real name, with a certificate of an authority of ours."""
 
 
 class Stack:
     """The compose project in ``directory``, a copy of what a checkout has; ``settings`` stand in its .env."""
 
-    def __init__(self, engine: DockerEngine, directory: Path, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        engine: DockerEngine,
+        directory: Path,
+        settings: Mapping[str, str],
+        authority: trustme.CA,
+    ) -> None:
+        """``authority``: whose certificates its containers believe."""
         self.engine = engine
         self.directory = directory
         second = engine.open_gateway().split(".")[1]
@@ -58,7 +73,9 @@ class Stack:
         assert '"127.0.0.1:${' in text
         ours = text.replace('"127.0.0.1:${', f'"{self.address}:${{')
         (directory / FILE.name).write_text(ours, encoding="utf-8")
-        (directory / "here.yml").write_text(_HERE)
+        here = _HERE.format(name=DISCORD_NAME, gateway=engine.open_gateway())
+        (directory / "here.yml").write_text(here)
+        authority.cert_pem.write_to_path(directory / "authority.pem")
         (directory / "policy.yml").write_text(policy_text())
         self.write_env(settings)
         self._configuration(directory / "monitoring")
@@ -170,11 +187,16 @@ class Contained(Product):
 
 
 @contextmanager
-def set_up(
-    engine: DockerEngine, directory: Path, image: AppImage, *, discord: Discord, github: GitHub
-) -> Iterator[tuple[Stack, Stage]]:
+def set_up(engine: DockerEngine, directory: Path, image: AppImage) -> Iterator[tuple[Stack, Stage]]:
     """A deployment of ``image`` on this machine, and the stack beside it, not up yet; all of it is ended again."""
     with ExitStack() as ending:
+        authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert(DISCORD_NAME).configure_cert(tls)
+        here = {"host": engine.open_gateway()}
+        discord = ending.enter_context(
+            Discord.in_thread(**here, port=443, tls=tls, name=DISCORD_NAME)
+        )
+        github = ending.enter_context(GitHub.in_thread([WORKFLOW], **here))
         project = Project(engine, directory / "project", image.tag, address=engine.open_gateway())
         ending.callback(project.down)
         project.up()
@@ -183,7 +205,7 @@ def set_up(
             for name, url in (("APP_URL", project.app_url), ("MINIO_URL", project.minio_url))
         }
         told = _settings(discord, github)
-        stack = Stack(engine, directory / "stack", {**told, **inside})
+        stack = Stack(engine, directory / "stack", {**told, **inside}, authority)
         ending.callback(stack.down, "--volumes", "--remove-orphans")
         outside = {
             "DOCKER_HOST": engine.host,

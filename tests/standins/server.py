@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import ssl
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -56,7 +57,7 @@ class StandIn(ABC):
     """Base: start, stop, wait for a condition, and trouble. Subclasses give the application.
 
     ``clock`` gives seconds since the epoch and rules every limit and age; ``log`` gets one line
-    a request.
+    a request. ``name``: under which callers know it, in place of HOST:PORT; ``tls``: it speaks https.
     """
 
     def __init__(
@@ -66,7 +67,11 @@ class StandIn(ABC):
         port: int = 0,
         log: Log | None = None,
         clock: Clock = time.time,
+        tls: ssl.SSLContext | None = None,
+        name: str | None = None,
     ) -> None:
+        self._tls = tls
+        self._name = name
         self.host = host
         self.port = port
         self.clock = clock
@@ -88,8 +93,8 @@ class StandIn(ABC):
 
     @property
     def base_url(self) -> str:
-        """``http://HOST:PORT``, known once started."""
-        return f"http://{self.host}:{self.port}"
+        """``http://HOST:PORT`` (or ``https://NAME``), known once started."""
+        return f"{'https' if self._tls else 'http'}://{self._name or f'{self.host}:{self.port}'}"
 
     async def start(self) -> Self:
         """Bind and serve. Port 0 becomes the port that was given, and stays so over a restart."""
@@ -99,7 +104,7 @@ class StandIn(ABC):
         application.middlewares.append(self._scripted)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.host, self.port)
+        site = web.TCPSite(self._runner, self.host, self.port, ssl_context=self._tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
         return self

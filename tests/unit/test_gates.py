@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -299,6 +300,19 @@ def test_what_a_person_must_approve(
     assert bool(wanted) is asks
     if wanted:
         assert (wanted.subject, wanted.target) == ("sha256:1", "v1")
+
+
+@pytest.mark.parametrize(
+    ("one", "said"),
+    [
+        (approval("asked"), "until 2026-03-08 12:00 CET;"),
+        (approval("expired"), "nobody decided approval 7 until 2026-03-08 12:00 CET"),
+        (approval("expired", holds_until=NOW), "did not pass until 00:00 CET"),
+    ],
+)
+def test_a_reason_tells_times_as_people_there_read_them(one: Approval, said: str) -> None:
+    facts = replace(ASKING, approval=one, zone=ZoneInfo("Europe/Berlin"))
+    assert any(said in verdict.reason for verdict in judge_all(facts))
 
 
 def test_a_grant_overrides_no_other_gate_and_nobody_is_asked_in_vain() -> None:

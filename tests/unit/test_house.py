@@ -55,6 +55,7 @@ LOCKS = ("requirements.lock", "requirements-extras.lock", "requirements-dev.lock
 LONGEST_FILE = 350
 
 _MACHINE_PATH = re.compile(r"/(?:home|Users)/[a-z]|/root/|/work/")
+_TOLD_IN_UTC = re.compile(r":%[^}\n]*\} UTC|%M(?::%S)? UTC")
 _FOREIGN = {"__pycache__"}
 
 
@@ -111,3 +112,14 @@ def test_the_product_holds_no_path_of_a_machine() -> None:
         if _MACHINE_PATH.search(line)
     }
     assert found == {}
+
+
+def test_what_people_read_of_the_receiver_tells_times_in_their_zone() -> None:
+    """Evidence alone is in UTC, as the log lines in it are; and GitHub writes a token's end so."""
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for package in ("receiver", "sermon_monitor")
+        for path in sorted((ROOT / package).rglob("*"))
+        if path.suffix in (".py", ".j2") and _TOLD_IN_UTC.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == ["receiver/evidence.py"]

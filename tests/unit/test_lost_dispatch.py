@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -58,7 +59,7 @@ def searching(detail: dict[str, Any]) -> Step:
         ),
         (
             (None, DOWN),
-            "a run with sm-1 was not to be found at 02:00:01 UTC, and GitHub cannot be asked since: GitHub answered 503;",
+            "a run with sm-1 was not to be found at 03:00:01 CET, and GitHub cannot be asked since: GitHub answered 503;",
         ),
     ],
 )
@@ -67,7 +68,7 @@ async def test_that_nobody_could_be_asked_is_not_that_there_is_none(
     answers: tuple[DeliveryError | None, ...], said: str, other_way: bool
 ) -> None:
     github = cast(GitHub, Listing(*answers))
-    rollback = WorkflowRun(github, TIMING, other_way=other_way)
+    rollback = WorkflowRun(github, TIMING, other_way=other_way, zone=ZoneInfo("Europe/Berlin"))
     expiry = rfc3339(NOW + 60 * SECOND)
     detail = {
         "correlation_id": "sm-1",
@@ -82,4 +83,5 @@ async def test_that_nobody_could_be_asked_is_not_that_there_is_none(
     last = await rollback.advance(searching(dict(first.detail)), NOW + 11 * SECOND)
     assert isinstance(last, Progress)
     assert last.words.startswith(said)
+    assert last.words.endswith("03:01:00 CET") is other_way, "until when the run could act"
     assert (last.state, last.call_person) == (("running", False) if other_way else ("failed", True))

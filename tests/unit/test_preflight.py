@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -179,15 +180,17 @@ def test_without_a_date_the_header_says_nothing() -> None:
 
 
 def test_what_is_under_way() -> None:
-    assert judge_runs([]).outcome == "ok"
+    assert judge_runs([], UTC).outcome == "ok"
     old, new = (
         Run(id=number, status=status, created_at=NOW - timedelta(minutes=minutes), html_url="https://g/1")
         for number, status, minutes in ((1, "in_progress", 9), (2, "", 1))
     )  # fmt: skip
-    found = judge_runs([("rollback.yml", new), ("deploy.yml", old)])
+    found = judge_runs([("rollback.yml", new), ("deploy.yml", old)], UTC)
     assert (found.outcome, found.since) == ("busy", old.created_at)
     assert found.words == "run 1 of deploy.yml is in progress since 2026-03-07 22:51 UTC"
-    assert "under way" in judge_runs([("rollback.yml", new)]).words
+    assert "under way" in judge_runs([("rollback.yml", new)], UTC).words
+    there = judge_runs([("deploy.yml", old)], ZoneInfo("Europe/Berlin")).words
+    assert there.endswith("since 2026-03-07 23:51 CET")
 
 
 @pytest.mark.parametrize(

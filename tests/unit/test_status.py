@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,6 +14,7 @@ from receiver.board.now import Kept, Listed, Seen, judge
 from receiver.deciding.gates import Confirmation
 from receiver.host_state import Disk
 from receiver.records import AlertInstance, Incident, Message, Ring, Step, Window
+from sermon_monitor.shown import status_lines
 from target.versions import Ledger, Release
 
 NOW = datetime(2026, 3, 7, 23, 0, tzinfo=UTC)
@@ -119,6 +121,26 @@ def test_what_comes_next(steps: list[Step], words: str) -> None:
     (one,) = told["incidents"]
     assert (one["next"], one["firing"]) == (words, ["ServiceDown"])
     assert [s["id"] for s in one["failed"]] == (["s9"] if steps[0].state == "failed" else [])
+
+
+def test_times_are_told_in_the_zone_of_the_settings() -> None:
+    release = Release("app", "a:v1", "sha256:1", "", "v1", "", "", NOW, until=None)
+    window = Window(1, NOW, NOW + timedelta(hours=1), "updates", "person", 1)
+    listed = Listed(INCIDENT, [ALERT], [step("pending")])
+    here = replace(
+        seeing(ledger=Ledger((release,))),
+        kept=Kept(open=[listed], window=window),
+        zone=ZoneInfo("Europe/Berlin"),
+    )
+    told = judge(here)
+    assert "(2026-03-07 21:00 CET)" in part(told, "backup")["words"]
+    assert "since 2026-03-08 00:00 CET" in part(told, "version")["words"]
+    assert "until 01:00 CET" in part(told, "maintenance")["words"]
+    assert told["incidents"][0]["next"] == "next: restart at 00:00:00 CET"
+    shown = "\n".join(status_lines(told, here.zone))
+    assert "2026-03-08 00:00:00 CET" in shown
+    assert "since 2026-03-08 00:00 CET: ServiceDown" in shown
+    assert "UTC" not in shown
 
 
 def test_what_could_not_be_told_has_its_id() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import SecretStr
@@ -56,6 +58,11 @@ def test_when_it_is_overdue(
 )
 def test_since_when_is_said(beat: float | None, words: str) -> None:
     assert words in judge_silence(silence(6, beat, expected=True)).words
+
+
+def test_it_is_said_as_people_there_read_it() -> None:
+    there = replace(silence(6, 7, expected=True), zone=ZoneInfo("Europe/Berlin"))
+    assert judge_silence(there).words.endswith("since 2026-03-07 23:53 CET")
 
 
 def test_the_alert_tells_a_volunteer_what_is_wrong_and_what_to_type() -> None:
