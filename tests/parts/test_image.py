@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import yaml
@@ -13,6 +15,7 @@ import yaml
 from tests.parts.backup_kit import Place, fill
 from tests.parts.test_compose import FILE, ROOT
 from tests.real.engine import DockerEngine
+from tests.real.machine import shows_this_machine
 from tests.real.processes import run, wait_for
 from tests.real.storage import Storage
 
@@ -62,14 +65,24 @@ services:
     network_mode: host
     environment: {{DOCKER_HOST: "unix://{socket}"}}
     volumes: ["{socket}:{socket}"]
+  secrets: &ours
+    image: sermon-monitor:test
+    build: !reset null
+    pull_policy: never
+  monitor:
+    <<: *ours
+    networks: !reset {{}}
+    extra_hosts: !reset []
+    ports: !reset []
+    network_mode: none
 """
 
 
 class Stack:
-    """The compose file with its profile ``backup``."""
+    """The compose file with its profile ``backup``, and one service of it up at a time."""
 
-    def __init__(self, engine: DockerEngine, place: Place) -> None:
-        here = place.root / "here.yml"
+    def __init__(self, engine: DockerEngine, directory: Path, env: Mapping[str, str]) -> None:
+        here = directory / "here.yml"
         here.write_text(HERE.format(socket=engine.socket))
         self._words: list[str | Path] = [
             "docker",
@@ -81,22 +94,49 @@ class Stack:
             "-f",
             here,
         ]
-        self._env = {**os.environ, **engine.environment(), "COMPOSE_PROFILES": "backup"}
-        self._env |= {
-            name: place.env[name] for name in ("MINIO_URL", "BACKUP_DIR", "COMPOSE_PROJECT_DIR")
-        }
+        self._env = {**os.environ, **engine.environment(), "COMPOSE_PROFILES": "backup", **env}
 
     def compose(self, *words: str) -> str:
         return run([*self._words, *words], env=self._env)
 
 
-@pytest.fixture
-def stack(engine: DockerEngine, image: str, place: Place) -> Iterator[Stack]:
-    made = Stack(engine, place)
+@contextmanager
+def stacked(
+    engine: DockerEngine, directory: Path, env: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Stack]:
+    made = Stack(engine, directory, env)
     try:
         yield made
     finally:
         made.compose("down", "--volumes", "--timeout", "1")
+
+
+@pytest.mark.engine
+def test_from_inside_its_container_the_exporter_shows_the_machine(
+    engine: DockerEngine, image: str, tmp_path: Path
+) -> None:
+    """As the compose file has it: its user, rights, mounts and secrets. The whole stack is one of the long tests."""
+    assert image == "sermon-monitor:test"
+    asking = "from urllib.request import urlopen as u; print(u('http://127.0.0.1:10980/metrics').read().decode())"
+    with stacked(engine, tmp_path) as stack:
+        stack.compose("run", "--rm", "secrets")
+        stack.compose("up", "--detach", "--no-deps", "monitor")
+
+        def asked() -> str:
+            try:
+                return stack.compose("exec", "-T", "monitor", "python", "-c", asking)
+            except AssertionError as not_yet:
+                raise ConnectionError(str(not_yet)) from not_yet
+
+        shows_this_machine(wait_for(asked, "the exporter in its container"))
+
+
+@pytest.fixture
+def stack(engine: DockerEngine, image: str, place: Place) -> Iterator[Stack]:
+    assert image == "sermon-monitor:test"
+    names = ("MINIO_URL", "BACKUP_DIR", "COMPOSE_PROJECT_DIR")
+    with stacked(engine, place.root, {name: place.env[name] for name in names}) as made:
+        yield made
 
 
 @pytest.mark.engine

@@ -14,11 +14,20 @@ UV = Path(sys.executable).parent / "uv"
 
 @pytest.mark.parametrize("machine", ["aarch64-unknown-linux-gnu", "x86_64-unknown-linux-gnu"])
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
-def test_the_lock_file_resolves(machine: str, python: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("lock", "among"),
+    [
+        ("requirements.lock", "pydantic-core"),
+        pytest.param("requirements-extras.lock", "matplotlib", marks=pytest.mark.long),
+    ],
+)
+def test_the_lock_file_resolves(
+    lock: str, among: str, machine: str, python: str, tmp_path: Path
+) -> None:
     """Asked of the package index that is set up here; nothing is installed, and nothing is built from source."""
-    done = install(ROOT / "requirements.lock", machine, python, tmp_path)
+    done = install(ROOT / lock, machine, python, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "pydantic-core" in done.stderr
+    assert among in done.stderr
 
 
 def test_a_package_without_a_wheel_there_is_noticed(tmp_path: Path) -> None:
