@@ -21,7 +21,8 @@ from tests.real.images import python_base
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.monitoring.yml"
 STANDINS = ROOT / "tests" / "standins"
-STANDIN_LABEL = "sermon-monitor.tests.stand-in"
+_STANDIN = ("LABEL sermon-monitor.tests.stand-in=true", "STOPSIGNAL SIGKILL")
+"""Whoever meets one knows it. Python as the first process of a container does not hear SIGTERM."""
 OURS, PROXY = "sermon-monitor", "wollomatic/socket-proxy"
 
 
@@ -88,7 +89,7 @@ def _recipes() -> dict[str, _Recipe]:
         "grafana/grafana": _Recipe(
             {"/grafana.py": STANDINS / "grafana.py", "/bin/wget": busybox},
             (
-                f"LABEL {STANDIN_LABEL}=true",
+                *_STANDIN,
                 *_owned("/var/lib/grafana", 472),
                 'ENTRYPOINT ["python", "/grafana.py"]',
             ),
@@ -96,7 +97,7 @@ def _recipes() -> dict[str, _Recipe]:
         PROXY: _Recipe(
             {"/proxy.py": STANDINS / "socket_proxy.py"},
             (
-                f"LABEL {STANDIN_LABEL}=true",
+                *_STANDIN,
                 r"""RUN printf '#!/bin/bash\nexec 3<>/dev/tcp/127.0.0.1/2375\n' >/healthcheck && chmod 755 /healthcheck""",
                 'ENTRYPOINT ["python", "/proxy.py"]',
             ),
