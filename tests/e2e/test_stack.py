@@ -97,9 +97,13 @@ def test_the_exporter_shows_this_machine_and_not_its_container(story: Story) -> 
     assert names == {APP, MINIO}, "what is watched, by the host's cgroups"
 
 
-def test_check_finds_nothing_wrong_inside(story: Story) -> None:
-    found = json.loads(story.stage.product.command("check", "--json"))
-    assert not [one for one in found if one["level"] == "problem"], found
+def test_check_finds_inside_what_these_tests_have_changed_and_nothing_else(story: Story) -> None:
+    asked = "sermon-monitor check --json || test $? = 1"
+    found = json.loads(story.stack.compose("exec", "-T", "monitor", "sh", "-c", asked))
+    wrong = [one for one in found if one["level"] == "problem"]
+    assert {one["what"] for one in wrong} == {"rules"}, wrong
+    assert any("ServiceDown: for is 60s here and 3s in Prometheus" in one["words"] for one in wrong)
+    assert {"docker", "memory controller", "application", "MinIO", "Alertmanager", "Prometheus"} <= {one["what"] for one in found}, found  # fmt: skip
 
 
 def test_the_stopped_application_is_cured(story: Story, tell: Tell) -> None:
@@ -228,8 +232,10 @@ def test_a_bad_deploy_is_rolled_back_and_its_card_has_a_picture(
         stage, tell, app_images.v1, app_images.v2, incidents_before=before, meanwhile=die
     )
     assert "verified" in incident["verdict"]
-    card = stage.cards[-1]
-    assert card.attachments, card
+    stage.discord.until(lambda _: stage.cards[-1].attachments, 180)
+    (picture,) = stage.cards[-1].attachments
+    assert picture["filename"].endswith(".png")
+    assert picture["size"] > 5_000
 
 
 def test_nothing_was_refused_and_no_secret_was_told(story: Story) -> None:
