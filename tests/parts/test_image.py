@@ -65,12 +65,14 @@ services:
     network_mode: host
     environment: {{DOCKER_HOST: "unix://{socket}"}}
     volumes: ["{socket}:{socket}"]
-  secrets: &ours
+  secrets:
     image: sermon-monitor:test
     build: !reset null
     pull_policy: never
   monitor:
-    <<: *ours
+    image: sermon-monitor:test
+    build: !reset null
+    pull_policy: never
     networks: !reset {{}}
     extra_hosts: !reset []
     ports: !reset []
