@@ -32,6 +32,8 @@ _INCLUDED = (
     *("base-files", "base-passwd", "passwd", "libc-bin", "dash", "bash", "coreutils"),
     *("findutils", "grep", "sed", "tar", "gzip"),
 )
+_OF_SLIM = ("libstdc++6",)
+"""What the real image has from its apt, and compiled wheels (numpy's) need."""
 _SYSTEMD = ("systemd", "systemd-sysv", "python3")
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 _FINISH = f"""set -eu; root=$1
@@ -69,7 +71,7 @@ def python_root() -> Path:
 
     Raises DebianError where mmdebstrap is missing and may not be installed.
     """
-    return _root(f"python-3.11-{_SUITE}.tar", _INCLUDED)
+    return _root(f"python-3.11-slim-{_SUITE}.tar", (*_INCLUDED, *_OF_SLIM))
 
 
 def systemd_base(engine: DockerEngine) -> str:
