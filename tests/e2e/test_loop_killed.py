@@ -13,7 +13,12 @@ from tests.real.daemons import Binaries
 from tests.real.engine import DockerEngine
 from tests.real.scenes import bad_deploy_is_rolled_back, restart_cures
 
-pytestmark = [pytest.mark.engine, pytest.mark.daemons, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.daemons,
+    pytest.mark.long,
+    pytest.mark.timeout(600),
+]
 
 
 def test_both_scenes_with_two_alertmanagers_and_kill_9(

@@ -79,6 +79,7 @@ MUTATIONS = [
 """A test by its name, and a change of the shipped rules that it must notice."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("test", "shipped", "broken"), MUTATIONS)
 def test_a_wrong_rule_is_caught(
     test: str, shipped: str, broken: str, binaries: Binaries, copy: Path

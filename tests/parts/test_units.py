@@ -78,6 +78,7 @@ def shown(inside: Inside, name: str) -> str:
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_the_unit_starts_restarts_and_stops(inside: Inside) -> None:
     said = inside(COMMAND, "install-units")
     steps = (
@@ -110,6 +111,7 @@ def test_the_unit_starts_restarts_and_stops(inside: Inside) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_the_guides_commands_for_systemd_work(inside: Inside) -> None:
     """Those that the guide's own tests leave to this file: each is typed, in the guide's order."""
     docker = "[Service]\nExecStart=/bin/sleep infinity\n"
@@ -165,6 +167,7 @@ def deployment(inside: Inside, engine: DockerEngine) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.long
 @pytest.mark.usefixtures("deployment")
 def test_the_timers_services_back_up_and_try_to_restore(inside: Inside) -> None:
     """Each is started once, as its timer does; behind its walls it may write what it must."""
@@ -189,6 +192,7 @@ def test_the_timers_services_back_up_and_try_to_restore(inside: Inside) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.long
 @pytest.mark.parametrize("user", [False, True], ids=["system", "user"])
 def test_systemd_finds_nothing_wrong(inside: Inside, user: bool) -> None:
     """An unknown key is only a line on stderr: both streams are to be silent."""
@@ -199,6 +203,7 @@ def test_systemd_finds_nothing_wrong(inside: Inside, user: bool) -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_the_unit_is_hardened(inside: Inside) -> None:
     inside(COMMAND, "install-units", "--dir", "/tmp/units", "--force")
     path = f"/tmp/units/{UNIT}.service"
