@@ -11,6 +11,10 @@ from receiver.records import Event
 from receiver.store import rows
 
 
+_ALL = 2**62
+"""Rows: more than there will ever be."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """Which rows; None and "" do not narrow it."""
@@ -34,7 +38,7 @@ def trail(c: Connection, wanted: Wanted, limit: int | None = None) -> Iterator[E
             "since": wanted.since.timestamp() if wanted.since else None,
             "incident": wanted.incident_id,
             "kind": wanted.kind,
-            "limit": -1 if limit is None else limit,
+            "limit": _ALL if limit is None else limit,
         },
     )
     return (rows.to_event(row) for row in found)

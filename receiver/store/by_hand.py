@@ -13,7 +13,7 @@ def troubled(c: Connection, incident_id: int | None = None) -> list[Message]:
     """What waits, and what was given up; of one incident, or of all. Each half has an index of its own."""
     query = (
         "SELECT * FROM (SELECT * FROM messages WHERE revision > delivered"
-        " UNION SELECT * FROM messages WHERE error <> '')"
+        " UNION SELECT * FROM messages WHERE error <> '') AS found"
         " WHERE :incident IS NULL OR incident_id = :incident ORDER BY id"
     )
     return [rows.to_message(row) for row in c.execute(query, {"incident": incident_id})]

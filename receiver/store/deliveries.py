@@ -11,12 +11,12 @@ KEPT = 1000
 def is_new(c: Connection, delivery: str, now: datetime) -> bool:
     """False where it was taken before."""
     made = c.execute(
-        "INSERT INTO deliveries (id, at) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO deliveries (id, at) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING number",
         (delivery, now.timestamp()),
-    )
-    if made.rowcount != 1:
+    ).fetchone()
+    if made is None:
         return False
-    c.execute("DELETE FROM deliveries WHERE number <= ?", ((made.lastrowid or 0) - KEPT,))
+    c.execute("DELETE FROM deliveries WHERE number <= ?", (made["number"] - KEPT,))
     return True
 
 
@@ -24,8 +24,8 @@ def hasten(c: Connection, run_id: int, title: str, now: datetime) -> int:
     """Look at a followed run, or for one whose name has our correlation id, now. How many steps that is."""
     found = c.execute(
         "UPDATE steps SET due_at = min(due_at, :now) WHERE state = 'running' AND action = 'rollback' AND ("
-        " (phase = 'following' AND json_extract(detail, '$.run_id') = :run)"
-        " OR (phase = 'searching' AND instr(:title, json_extract(detail, '$.correlation_id')) > 0))",
+        " (phase = 'following' AND CAST(detail ->> 'run_id' AS BIGINT) = :run)"
+        " OR (phase = 'searching' AND instr(:title, detail ->> 'correlation_id') > 0))",
         {"now": now.timestamp(), "run": run_id, "title": title},
     )
     return found.rowcount

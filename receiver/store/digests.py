@@ -75,14 +75,14 @@ class Happened:
 def happened(c: Connection, since: datetime, until: datetime) -> Happened:
     span = {"since": since.timestamp(), "until": until.timestamp(), "most": _MOST}
     opened = c.execute(
-        "SELECT severity, count(*) FROM incidents WHERE opened_at >= :since AND opened_at < :until AND NOT digest GROUP BY severity",
+        "SELECT severity, count(*) FROM incidents WHERE opened_at >= :since AND opened_at < :until AND digest = 0 GROUP BY severity",
         span,
     )
     resolved = c.execute(
-        "SELECT count(*) FROM incidents WHERE resolved_at >= :since AND resolved_at < :until AND NOT digest",
+        "SELECT count(*) FROM incidents WHERE resolved_at >= :since AND resolved_at < :until AND digest = 0",
         span,
     ).fetchone()[0]
-    still = c.execute("SELECT * FROM incidents WHERE state = 'open' AND NOT digest ORDER BY id")
+    still = c.execute("SELECT * FROM incidents WHERE state = 'open' AND digest = 0 ORDER BY id")
     alerts = c.execute(
         "SELECT name, severity, count(*) FROM alerts WHERE first_seen >= :since AND first_seen < :until GROUP BY name, severity"
         " ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, count(*) DESC, name LIMIT :most",

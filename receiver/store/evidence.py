@@ -58,7 +58,7 @@ def texts(c: Connection, incident_id: int) -> dict[int, str]:
 def to_attach(c: Connection, incident_id: int, message_id: str | None) -> list[File]:
     """What the message does not have yet, as far as we know."""
     found = c.execute(
-        "SELECT file, body, summary FROM evidence WHERE incident_id = ? AND message_id IS NOT ? ORDER BY id",
+        "SELECT file, body, summary FROM evidence WHERE incident_id = ? AND coalesce(message_id, '') <> coalesce(?, '') ORDER BY id",
         (incident_id, message_id),
     )
     return [File(row["file"], row["body"].encode(), row["summary"]) for row in found]

@@ -45,7 +45,7 @@ def ended(c: Connection, limit: int, before: int | None = None) -> list[Incident
 def open_of(c: Connection, service: str) -> Incident | None:
     """The one open incident of a service, that of its digest aside."""
     row = c.execute(
-        "SELECT * FROM incidents WHERE service = ? AND state = 'open' AND NOT digest", (service,)
+        "SELECT * FROM incidents WHERE service = ? AND state = 'open' AND digest = 0", (service,)
     ).fetchone()
     return rows.to_incident(row) if row else None
 
@@ -93,7 +93,7 @@ def taken(
     approve for it. One that waits for an approval gives way to the same that comes by itself."""
     found = c.execute(
         "SELECT action, target FROM steps WHERE incident_id = :id AND (state = 'running'"
-        " OR (state = 'pending' AND NOT asks)"
+        " OR (state = 'pending' AND asks = 0)"
         " OR (action = 'rollback' AND started_at IS NOT NULL)"
         " OR (due_at >= :ladder AND state IN ('done', 'failed'))"
         " OR (due_at >= :ladder AND state = 'refused' AND alert = :alert)"
@@ -112,10 +112,10 @@ def open_incident(
     c: Connection, service: str, severity: Severity, now: datetime, *, digest: bool = False
 ) -> int:
     cursor = c.execute(
-        "INSERT INTO incidents (service, state, severity, opened_at, digest) VALUES (?, 'open', ?, ?, ?)",
+        "INSERT INTO incidents (service, state, severity, opened_at, digest) VALUES (?, 'open', ?, ?, ?) RETURNING id",
         (service, severity, now.timestamp(), digest),
     )
-    return int(cursor.lastrowid or 0)
+    return int(cursor.fetchone()["id"])
 
 
 def reopen_incident(c: Connection, incident_id: int) -> None:
@@ -254,6 +254,6 @@ def critical_fires(c: Connection, own_host: str = "") -> bool:
     """
     query = (
         "SELECT 1 FROM alerts WHERE ended_at IS NULL AND severity = 'critical'"
-        " AND labels ->> 'category' IS NOT 'pipeline' AND coalesce(labels ->> 'host', '') IN ('', ?) LIMIT 1"
+        " AND coalesce(labels ->> 'category', '') <> 'pipeline' AND coalesce(labels ->> 'host', '') IN ('', ?) LIMIT 1"
     )
     return c.execute(query, (own_host,)).fetchone() is not None

@@ -23,13 +23,13 @@ def touch_card(c: Connection, incident_id: int, notifier: str, ring: Ring, now: 
     """
     row = c.execute(
         "INSERT INTO messages (incident_id, kind, notifier, ping, rang_at, revision, due_at, since)"
-        " VALUES (:incident, 'card', :notifier, :ring, iif(:ring, :now, NULL), 1, :now, :now)"
+        " VALUES (:incident, 'card', :notifier, :ring, CASE WHEN :ring > 0 THEN :now END, 1, :now, :now)"
         " ON CONFLICT (incident_id, notifier) WHERE kind = 'card' DO UPDATE SET"
-        " since = CASE WHEN revision > delivered THEN since ELSE :now END,"
-        " due_at = CASE WHEN revision > delivered THEN due_at ELSE max(:now, coalesce(sent_at + :pace, 0)) END,"
-        " revision = revision + 1,"
-        " ping = CASE WHEN message_id IS NULL THEN max(ping, :ring) ELSE ping END,"
-        " rang_at = CASE WHEN message_id IS NULL AND :ring THEN :now ELSE rang_at END"
+        " since = CASE WHEN messages.revision > messages.delivered THEN messages.since ELSE :now END,"
+        " due_at = CASE WHEN messages.revision > messages.delivered THEN messages.due_at ELSE max(:now, coalesce(messages.sent_at + :pace, 0)) END,"
+        " revision = messages.revision + 1,"
+        " ping = CASE WHEN messages.message_id IS NULL THEN max(messages.ping, :ring) ELSE messages.ping END,"
+        " rang_at = CASE WHEN messages.message_id IS NULL AND :ring > 0 THEN :now ELSE messages.rang_at END"
         " RETURNING id, ping, message_id",
         {
             "incident": incident_id,
@@ -101,8 +101,9 @@ def touch_files(c: Connection, incident_id: int, notifier: str, now: datetime) -
         "INSERT INTO messages (incident_id, kind, notifier, ping, revision, due_at, since)"
         " VALUES (:incident, 'files', :notifier, 0, 1, :now, :now)"
         " ON CONFLICT (incident_id, notifier) WHERE kind = 'files' DO UPDATE SET"
-        " since = CASE WHEN revision > delivered THEN since ELSE :now END,"
-        " due_at = CASE WHEN revision > delivered THEN due_at ELSE :now END, revision = revision + 1",
+        " since = CASE WHEN messages.revision > messages.delivered THEN messages.since ELSE :now END,"
+        " due_at = CASE WHEN messages.revision > messages.delivered THEN messages.due_at ELSE :now END,"
+        " revision = messages.revision + 1",
         {"incident": incident_id, "notifier": notifier, "now": now.timestamp()},
     )
 
@@ -144,13 +145,13 @@ def add_note(
     """A message of its own. What still waits of the same ``topic`` is not told any more. Returns its id."""
     if topic:
         for waiting in c.execute(
-            "SELECT id FROM messages WHERE kind = 'note' AND topic = ? AND incident_id IS ? AND revision > delivered",
+            "SELECT id FROM messages WHERE kind = 'note' AND topic = ? AND coalesce(incident_id, 0) = coalesce(?, 0) AND revision > delivered",
             (topic, incident_id),
         ).fetchall():
             overtaken(c, waiting["id"], incident_id, "a newer one has taken its place", now)
     made = c.execute(
         "INSERT INTO messages (incident_id, kind, notifier, ping, revision, due_at, since, note, topic)"
-        " VALUES (?, 'note', ?, ?, 1, ?, ?, ?, ?)",
+        " VALUES (?, 'note', ?, ?, 1, ?, ?, ?, ?) RETURNING id",
         (
             incident_id,
             notifier,
@@ -161,7 +162,7 @@ def add_note(
             topic,
         ),
     )
-    return int(made.lastrowid or 0)
+    return int(made.fetchone()["id"])
 
 
 def discard_message(c: Connection, message_id: int) -> None:
@@ -212,7 +213,7 @@ def attempt_message(c: Connection, message: Message) -> int:
     """
     row = c.execute(
         "UPDATE messages SET attempts = attempts + 1, error = '',"
-        " copies = copies + (message_id IS NULL AND attempts > 0 AND error = '')"
+        " copies = copies + CASE WHEN message_id IS NULL AND attempts > 0 AND error = '' THEN 1 ELSE 0 END"
         " WHERE id = ? RETURNING copies",
         (message.id,),
     ).fetchone()

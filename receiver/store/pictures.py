@@ -79,7 +79,7 @@ def keep(
     c.execute(
         "UPDATE pictures SET state = 'old', body = NULL WHERE state IN ('drawn', 'given up') AND incident_id IN"
         " (SELECT p.incident_id FROM pictures AS p JOIN incidents AS i ON i.id = p.incident_id"
-        " WHERE p.state <> 'old' AND i.state = 'resolved' ORDER BY p.incident_id DESC LIMIT -1 OFFSET ?)",
+        " WHERE p.state <> 'old' AND i.state = 'resolved' ORDER BY p.incident_id DESC LIMIT 1000000 OFFSET ?)",
         (MOST_KEPT,),
     )
 
@@ -89,8 +89,8 @@ def not_drawn(
 ) -> None:
     """To be tried again at a time; None: wanted -> given up."""
     c.execute(
-        "UPDATE pictures SET tries = tries + 1, problem = :problem, state = iif(:again IS NULL, 'given up', state),"
-        " again_at = coalesce(:again, again_at), shown_until = iif(:again IS NULL, :now, shown_until)"
+        "UPDATE pictures SET tries = tries + 1, problem = :problem, state = CASE WHEN :again IS NULL THEN 'given up' ELSE state END,"
+        " again_at = coalesce(:again, again_at), shown_until = CASE WHEN :again IS NULL THEN :now ELSE shown_until END"
         " WHERE incident_id = :incident AND state = 'wanted'",
         {
             "problem": problem,
@@ -116,7 +116,7 @@ def body(c: Connection, incident_id: int) -> bytes | None:
 def to_attach(c: Connection, incident_id: int, message_id: str | None) -> list[File]:
     """What the message does not have yet, as far as we know: one file, or none."""
     row = c.execute(
-        "SELECT number, body, words FROM pictures WHERE incident_id = ? AND body IS NOT NULL AND message_id IS NOT ?",
+        "SELECT number, body, words FROM pictures WHERE incident_id = ? AND body IS NOT NULL AND coalesce(message_id, '') <> coalesce(?, '')",
         (incident_id, message_id),
     ).fetchone()
     if row is None:

@@ -42,15 +42,15 @@ def forget_the_rest(c: Connection, before: datetime) -> int:
     The newest of each stay: by the last digest it is known what the next one covers.
     """
     moment, gone = before.timestamp(), 0
-    for table, when, also in (
-        ("events", "at", "incident_id IS NULL"),
-        ("windows", "ends_at", "told = 2"),
-        ("digests", "due_at", "due_at < (SELECT max(due_at) FROM digests)"),
-        ("messages", "since", "incident_id IS NULL AND revision <= delivered AND NOT EXISTS (SELECT 1 FROM digests WHERE message_id = messages.id)"),
+    for table, key, when, also in (
+        ("events", "id", "at", "incident_id IS NULL"),
+        ("windows", "id", "ends_at", "told = 2"),
+        ("digests", "rowid", "due_at", "due_at < (SELECT max(due_at) FROM digests)"),
+        ("messages", "id", "since", "incident_id IS NULL AND revision <= delivered AND NOT EXISTS (SELECT 1 FROM digests WHERE message_id = messages.id)"),
     ):  # fmt: skip
         gone += c.execute(
-            f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {when} < ? AND {also}"  # noqa: S608 - names of our own
-            f" AND rowid <= (SELECT max(rowid) FROM {table}) - {KEPT_AT_LEAST} LIMIT 500)",
+            f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {when} < ? AND {also}"  # noqa: S608 - names of our own
+            f" AND {key} <= (SELECT max({key}) FROM {table}) - {KEPT_AT_LEAST} LIMIT 500)",
             (moment,),
         ).rowcount
     return gone

@@ -33,7 +33,7 @@ def add_step(c: Connection, incident_id: int, planned: PlannedStep, alert: str) 
         "INSERT INTO steps (incident_id, action, target, alert, state, due_at, asks) VALUES (?, ?, ?, ?, 'pending', ?, ?)"
         " ON CONFLICT (incident_id, action, target) WHERE state IN ('pending', 'running') DO UPDATE SET"
         " asks = 0, due_at = excluded.due_at, alert = excluded.alert, words = ''"
-        " WHERE asks AND NOT excluded.asks AND state = 'pending'",
+        " WHERE steps.asks = 1 AND excluded.asks = 0 AND steps.state = 'pending'",
         (
             incident_id,
             planned.action,
@@ -115,8 +115,8 @@ def drop_pending(
     """
     found = c.execute(
         "UPDATE steps SET state = 'dropped', words = ?, ended_at = ?"
-        " WHERE incident_id = ? AND state = 'pending' AND (action <> 'person' OR NOT ?)"
-        " AND id NOT IN (SELECT value FROM json_each(?)) RETURNING *",
+        " WHERE incident_id = ? AND state = 'pending' AND (action <> 'person' OR ? = 0)"
+        " AND id NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(?)) RETURNING *",
         (words, now.timestamp(), incident_id, keep_person, json.dumps(list(keep))),
     )
     return [rows.to_step(row) for row in found.fetchall()]
@@ -174,6 +174,6 @@ def next_due(c: Connection) -> datetime | None:
     """When anything is next due: a step, a check or a message."""
     row = c.execute(
         "SELECT min(at) FROM (SELECT min(due_at) AS at FROM steps WHERE state IN ('pending', 'running')"
-        " UNION ALL SELECT min(check_at) FROM incidents WHERE state = 'open')"
+        " UNION ALL SELECT min(check_at) FROM incidents WHERE state = 'open') AS next"
     ).fetchone()
     return rows.to_at(row[0])

@@ -31,7 +31,7 @@ def move(c: Connection, by: timedelta, since: datetime) -> list[int]:
     query = "SELECT id FROM incidents WHERE state = 'open' OR resolved_at >= ?"
     moved = [row["id"] for row in c.execute(query, (since.timestamp(),)).fetchall()]
     given = {"by": by.total_seconds(), "moved": json.dumps(moved)}
-    mine = "(SELECT value FROM json_each(:moved))"
+    mine = "(SELECT CAST(value AS BIGINT) FROM json_each(:moved))"
     for row in c.execute("SELECT id, detail FROM steps WHERE state = 'running'").fetchall():
         detail = {key: _moved(key, value, by) for key, value in json.loads(row["detail"]).items()}
         c.execute("UPDATE steps SET detail = ? WHERE id = ?", (json.dumps(detail), row["id"]))

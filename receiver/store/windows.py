@@ -88,7 +88,7 @@ def shorten_expected(c: Connection, until: datetime, now: datetime) -> None:
 
 def mirrored(c: Connection, since: datetime, now: datetime) -> list[Window]:
     """Windows that Alertmanager is to be silent in: those that have begun and ended after ``since`` or not yet."""
-    query = "SELECT * FROM windows WHERE silence AND starts_at <= ? AND ends_at > ? ORDER BY id"
+    query = "SELECT * FROM windows WHERE silence = 1 AND starts_at <= ? AND ends_at > ? ORDER BY id"
     return [_window(row) for row in c.execute(query, (now.timestamp(), since.timestamp()))]
 
 
