@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from receiver.deciding.gates import GATE_NAMES
 from receiver.records import SEVERITIES
 from receiver.store import figures as store_figures
-from receiver.store.database import Database, StoreError, connect
+from receiver.store.database import Database, StoreError
 
 if TYPE_CHECKING:
     from receiver.clock import Clock
@@ -154,7 +154,7 @@ class StoreGauges(Collector):
     def _read(self) -> store_figures.Figures:
         """Over one kept connection: to open one costs more than to ask it."""
         if self._kept is None:
-            self._kept = connect(self._database.path, read_only=True)
+            self._kept = self._database.reader()
         self._kept.execute("BEGIN")
         try:
             return store_figures.figures(self._kept)

@@ -43,7 +43,7 @@ class Upkeep:
         self.problem = ""
 
     async def run(self) -> None:
-        there = snapshot_path(self._database.path).exists()
+        there = self._database.shared or snapshot_path(self._database.path).exists()
         await asyncio.sleep(FIRST_SECONDS if there else SOON_SECONDS)
         await look_for_ever(self.look, EVERY_SECONDS, log, "the store's upkeep has to wait")
 
@@ -57,6 +57,8 @@ class Upkeep:
             pass
         if gone:
             log.info("forgot incidents that ended long ago", count=gone)
+        if self._database.shared:
+            return  # a server looks after its own files
         self.problem = await asyncio.to_thread(self._examine)
         if self.problem:
             log.error("the store is damaged", problem=self.problem)

@@ -111,6 +111,9 @@ def migrate(connection: sqlite3.Connection, until: int = len(MIGRATIONS)) -> Non
 class Database:
     """One writer thread and its queue. ``open()`` before use, ``close()`` at the end."""
 
+    shared = False
+    """Whether other receivers use it too; a file is one receiver's."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._queue: queue.Queue[
@@ -130,6 +133,9 @@ class Database:
             self._connect()
         except TroubleError as error:
             self._fails(error)
+        self._start()
+
+    def _start(self) -> None:
         self._thread = threading.Thread(target=self._write, name="store", daemon=True)
         self._thread.start()
 
@@ -199,6 +205,10 @@ class Database:
             self._connection.close()
             self._connection = None
         self._owner.leave()
+
+    def reader(self) -> sqlite3.Connection:
+        """A connection of its own to look with, beside the writer. Raises StoreError."""
+        return connect(self.path, read_only=True)
 
     @property
     def waiting(self) -> int:

@@ -37,17 +37,15 @@ class Row(tuple[Any, ...]):
         return list(self.names)
 
 
-class _Rows:
+def _rows(cursor: psycopg.Cursor[Any]) -> type[Row]:
     """psycopg's row factory."""
+    return _kind(tuple(column.name for column in cursor.description or ()))
 
-    def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
-        found = cursor.description or ()
-        names = {column.name: place for place, column in reversed(list(enumerate(found)))}
-        self._kind = type("Row", (Row,), {"names": names})
 
-    def __call__(self, values: Sequence[Any]) -> Row:
-        row: Row = self._kind(values)
-        return row
+@lru_cache(maxsize=512)
+def _kind(columns: tuple[str, ...]) -> type[Row]:
+    names = {name: place for place, name in reversed(list(enumerate(columns)))}
+    return type("Row", (Row,), {"names": names})
 
 
 class Connection:
@@ -68,7 +66,7 @@ class Connection:
 
     def execute(self, query: str, values: Values = ()) -> ClientCursor[Row]:
         """Raises sqlite3.IntegrityError, sqlite3.ProgrammingError or TroubleError."""
-        cursor = ClientCursor(self._connection, row_factory=_Rows)
+        cursor = ClientCursor(self._connection, row_factory=_rows)
         with _in_words(self._name):
             cursor.execute(translated(query).encode(), _sent(values))
         return cursor
