@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import aiohttp
 import structlog
@@ -29,40 +29,30 @@ from receiver.board.wiring import Board
 from receiver.clock import Clock, SteadyClock
 from receiver.deciding.policy import Confirm, Policy, load_policy
 from receiver.deciding.situation import Lookout
-from receiver.digest.keeper import DigestKeeper
 from receiver.github.client import GitHub
 from receiver.hearing.alertmanager import Webhook
 from receiver.hearing.github import GitHubHook
 from receiver.hearing.intake import Intake
-from receiver.hearing.reconcile import Reconciler
-from receiver.hearing.sight import Lookback
-from receiver.hearing.watchdog import Watchdog
 from receiver.http import Http, open_session
-from receiver.maintenance.silences import Mirror
 from receiver.maintenance.windows import open_around_deployment
 from receiver.metrics import Metrics, StoreGauges
 from receiver.notifiers import configured
-from receiver.notifiers.elsewhere import Elsewhere
 from receiver.pictures.studio import Studio
 from receiver.rollback.readiness import RollbackReady
 from receiver.rollback.route import Router
 from receiver.settings import ReceiverSettings
-from receiver.signing import open_signer
+from receiver.signing import Signer, open_signer
 from receiver.store import incidents
 from receiver.store.database import Database
-from receiver.telling.elsewhere import Keeper
-from receiver.telling.heartbeat import Heartbeat
-from receiver.telling.outbox import Outbox
-from receiver.timers import Timers
-from receiver.upkeep import Upkeep
 from receiver.verify import Confirmer
-from receiver.worker import Worker
+from receiver.work import Ground, Work
 from target.engine import Engine
 from target.versions import Release
 
+if TYPE_CHECKING:
+    from receiver.sharing import Sharing
+
 log = structlog.get_logger("receiver")
-FINISH_WITHIN = 20.0
-"""Seconds that work in hand gets to finish at a shutdown; what is cut off is found again by its record."""
 
 
 def policy_path(settings: ReceiverSettings) -> Path:
@@ -126,11 +116,18 @@ class Receiver:
         self.policy = load_policy(policy_path(settings), settings.own_host)
         self._engine = engine
         self._registry = registry
-        self._clock = SteadyClock(clock, monotonic)
-        self._database = Database(settings.database_path)
-        self._upkeep = Upkeep(self._database, settings.retention, self._clock)
+        self._sharing: Sharing | None = None
+        if settings.server is None:
+            self._clock = SteadyClock(clock, monotonic)
+            self._database = Database(settings.database_path)
+        else:
+            from receiver.sharing import Sharing  # noqa: PLC0415 - the extra
+
+            self._sharing = Sharing(settings.server, clock, monotonic)
+            self._clock, self._database = self._sharing.clock, self._sharing.database
+        self._own: Work | None = None
+        self._gauges: StoreGauges | None = None
         self._sessions: list[aiohttp.ClientSession] = []
-        self._tasks: list[asyncio.Task[None]] = []
         self._sentries: list[asyncio.Task[None]] = []
         self._ready: RollbackReady | None = None
         self._studio: Studio | None = None
@@ -148,51 +145,39 @@ class Receiver:
         self._confirmer = Confirmer(self.settings, self._engine, http)
         github = build_github(self.settings, http)
         self.lookout = Lookout(self.settings, self.policy, self._confirmer, http, github)
-        actions = build_actions(
-            self.settings, self._engine, github, self.lookout, self.policy, self._save_first
-        )
-        first = next(iter(notifiers))
-        lookback = Lookback(self._database, self.settings, self.policy, http)
-        self.worker = Worker(
-            self._database,
-            self.lookout,
-            actions,
-            metrics,
-            self._clock,
-            first,
-            lookback,
-            Timers(self._database, self._clock),
-        )
         signer = open_signer(self.settings.state_dir)
+        if self._sharing is not None:
+            signer = Signer(await self._sharing.key(signer.key))
         links = Links(signer, self.settings.public_url or "")
-        self.outbox = Outbox(
-            self._database,
-            notifiers,
-            self.settings,
-            metrics,
-            self._clock,
-            self.worker.told,
-            links,
-        )
-        self._tasks = [
-            asyncio.create_task(self.worker.run(), name="worker"),
-            asyncio.create_task(self.outbox.run(), name="outbox"),
-        ]
         intake = Intake(
             policy=self.policy,
-            notifier=first,
+            notifier=next(iter(notifiers)),
             flap_window=self.settings.flap_window,
             minio_service=self.settings.minio_service,
         )
         self._look_ahead(self.lookout.router)
-        arrived = self._stand_guard(http, intake, metrics)
+        self._begin(
+            Ground(
+                settings=self.settings,
+                policy=self.policy,
+                clock=self._clock,
+                http=http,
+                notifiers=notifiers,
+                metrics=metrics,
+                lookout=self.lookout,
+                intake=intake,
+                links=links,
+                actions=lambda: self._actions(github),
+                unready=self.unready,
+            )
+        )
         app = App(
             self.settings,
             intake,
             self._database,
             metrics,
             self._clock,
-            arrived,
+            self._arrived,
             self.unready,
         )
         page = ApprovalPage(self._database, links, self.lookout, metrics, self._clock, self._wake)
@@ -212,6 +197,25 @@ class Receiver:
         ).add_to(application)
         return application
 
+    def _actions(self, github: GitHub | None) -> Mapping[str, Action]:
+        return build_actions(
+            self.settings, self._engine, github, self.lookout, self.policy, self._save_first
+        )
+
+    def _begin(self, ground: Ground) -> None:
+        """Work at once; or, beside other receivers, when it is our turn."""
+        if self._sharing is None:
+            self._own = Work(ground, self._database)
+            self._own.begin()
+            return
+        turns = self._sharing.run(lambda database: Work(ground, database))
+        self._sentries.append(asyncio.create_task(turns, name="turn among the receivers"))
+
+    @property
+    def work(self) -> Work | None:
+        """None while another receiver works."""
+        return self._own if self._sharing is None else self._sharing.work
+
     def _look_ahead(self, router: Router) -> None:
         """Begin to look whether a rollback could be begun. In a dry run nobody is asked."""
         if self.settings.dry_run or (router.preflight is None and router.mode != "auto"):
@@ -220,83 +224,26 @@ class Receiver:
         self._registry.register(self._ready)
         self._sentries.append(asyncio.create_task(self._ready.run(), name="readiness"))
 
-    def _stand_guard(
-        self, http: Http, intake: Intake, metrics: Metrics
-    ) -> Callable[[Webhook], None]:
-        """Begin to watch over the way from Alertmanager to here; what to call when a webhook was accepted."""
-        heartbeat = Heartbeat(
-            self.settings.heartbeat_url, http, self._database, metrics, self._clock, self.unready
-        )
-        reconciler = Reconciler(
-            self._database, intake, self.settings, metrics, self._clock, http, self._wake
-        )
-        watchdog = Watchdog(
-            self._database,
-            intake,
-            self.settings,
-            self._clock,
-            gap=reconciler.ask,
-            beat=heartbeat.beat,
-            wake=self._wake,
-            refused=metrics.refused_by_store,
-        )
-        if Studio.wanted(self.settings):
-            told = self.worker.told.set
-            self._studio = Studio(self._database, self.settings, http, self._clock, told)
-            self._sentries.append(asyncio.create_task(self._studio.run(), name="pictures"))
-        digest = DigestKeeper(
-            self._database, self.settings, self._clock, http, intake.notifier, self._wake
-        )
-        self.lookout.doubt = reconciler.ask
-        reconciler.ask("the start")
-        mirror = Mirror(
-            self._database,
-            self.settings.alertmanager_url,
-            self.policy.heartbeat,
-            http,
-            self._clock,
-            reconciler.ask,
-            self.settings.own_host,
-        )
-        reconciler.hidden_by = lambda: mirror.ours
-        self._sentries += [
-            asyncio.create_task(self._upkeep.run(), name="upkeep of the store"),
-            asyncio.create_task(mirror.run(), name="mirror of maintenance windows"),
-            asyncio.create_task(watchdog.run(), name="watchdog"),
-            asyncio.create_task(heartbeat.run(), name="heartbeat"),
-            asyncio.create_task(reconciler.run(), name="reconciliation"),
-            asyncio.create_task(digest.run(), name="digest"),
-        ]
-
-        if self.settings.fallbacks:
-            way = Elsewhere(self.settings.fallbacks)
-            keeper = Keeper(self._database, self.settings, metrics, self._clock, way)
-            self._sentries.append(asyncio.create_task(keeper.run(), name="telling elsewhere"))
-
-        def arrived(webhook: Webhook) -> None:
-            watchdog.heard()
-            if webhook.truncated_alerts:
-                reconciler.ask("Alertmanager left alerts out of its message")
-            self._wake()
-
-        return arrived
+    def _arrived(self, webhook: Webhook) -> None:
+        if self.work is not None:
+            self.work.arrived(webhook)
 
     def _wake(self) -> None:
-        self.worker.wake()
-        self.worker.told.set()
-        if self._studio is not None:
-            self._studio.wake()
+        if self.work is not None:
+            self.work.wake()
 
     def unready(self) -> str:
         """Why work is not being done, in words; empty when it is."""
-        for task in (*self._tasks, *self._sentries):
+        for task in self._sentries:
             if task.done():
                 return f"the {task.get_name()} has ended"
-        return self._upkeep.problem if self._tasks else "not started"
+        if self.work is not None:
+            return self.work.problem()
+        return "" if self._sharing else "not started"
 
     async def wait_failure(self) -> None:
         """Return only by raising what ended one of our tasks before its time."""
-        every = [*self._tasks, *self._sentries]
+        every = [*self._sentries, *(self._own.every if self._own else ())]
         done, _ = await asyncio.wait(every, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
@@ -326,16 +273,13 @@ class Receiver:
     async def stop(self) -> None:
         """Finish what is in hand, commit, close. Accepting has stopped before."""
         for sentry in self._sentries:
-            sentry.cancel()  # each of their changes is one transaction: done or not begun
+            sentry.cancel()
         await asyncio.gather(*self._sentries, return_exceptions=True)
-        if self._tasks:
-            self.worker.stop()
-            self.outbox.stop()
-            _, late = await asyncio.wait(self._tasks, timeout=FINISH_WITHIN)
-            for task in late:
-                log.warning("cut off; its record says how far it came", task=task.get_name())
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._sharing is not None:
+            await self._sharing.stop()
+        if self._own is not None:
+            await self._own.finish()
+        if self._gauges is not None:
             self._registry.unregister(self._gauges)
             if self._ready is not None:
                 self._registry.unregister(self._ready)

@@ -8,10 +8,13 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
+from receiver.store.postgres.server import SCHEMES, Server, installed
+from receiver.store.trouble import StoreError
 from receiver.webhook_url import validate_webhook_url
 from target.durations import Duration, parse_duration
 from target.rules import Thresholds
@@ -109,10 +112,30 @@ def _approval(value: timedelta) -> timedelta:
     return value
 
 
-def _database(value: str) -> str:
-    if not value.startswith("sqlite:///") or len(value) == len("sqlite:///"):
-        raise ValueError("allowed: sqlite:///PATH (four slashes for an absolute path)")
+def _database(value: SecretStr) -> SecretStr:
+    """The whole may be shown nowhere: that of a PostgreSQL has a password in it."""
+    url = value.get_secret_value()
+    if url.partition("://")[0] in SCHEMES:
+        _server(url)
+    elif not url.startswith("sqlite:///") or len(url) == len("sqlite:///"):
+        raise ValueError(
+            "allowed: sqlite:///PATH (four slashes for an absolute path), or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        )
     return value
+
+
+def _server(url: str) -> None:
+    if not installed():
+        raise ValueError(
+            'PostgreSQL needs an extra: pip install "sermon-monitor[postgres]"; in the compose stack: EXTRAS=true'
+        )
+    try:
+        parts = urlsplit(url)
+        named = len(parts.path) > 1 and parts.port != 0
+    except ValueError:
+        named = False
+    if not named:
+        raise ValueError("allowed: postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
 
 
 def _zone(value: str) -> str:
@@ -156,7 +179,7 @@ class ReceiverSettings(DeploymentSettings, HostSettings, Thresholds):
     """Credentials, budgets and switches of what is told and done."""
 
     receiver_listen: Address = "127.0.0.1:5001"
-    database_url: Annotated[str, AfterValidator(_database)] | None = None
+    database_url: Annotated[SecretStr, AfterValidator(_database)] | None = None
     retention: Annotated[Duration, AfterValidator(_retention)] = parse_duration("365d")
     policy_file: Path | None = None
     webhook_token: Token | None = None
@@ -237,7 +260,22 @@ class ReceiverSettings(DeploymentSettings, HostSettings, Thresholds):
         return None if self.digest_at == "off" else time.fromisoformat(self.digest_at)
 
     @property
+    def server(self) -> Server | None:
+        """The PostgreSQL of DATABASE_URL; None where the store is a file."""
+        url = self.database_url
+        named = url is not None and not url.get_secret_value().startswith("sqlite:")
+        return Server(url) if url is not None and named else None
+
+    @property
     def database_path(self) -> Path:
+        """The store's file. Raises StoreError where it is in PostgreSQL."""
+        if self.server is not None:
+            raise StoreError(f"the store is no file: it is in {self.server}")
         if self.database_url is None:
             return self.state_dir / "receiver.sqlite3"
-        return Path(self.database_url.removeprefix("sqlite:///"))
+        return Path(self.database_url.get_secret_value().removeprefix("sqlite:///"))
+
+    @property
+    def store(self) -> Path | Server:
+        """Wherever it is."""
+        return self.server or self.database_path

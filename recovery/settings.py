@@ -23,11 +23,12 @@ class RecoverySettings(DeploymentSettings, BackupSettings):
     proc_root: Path = Path("/proc")
     rootfs: Path = Path("/")
     cgroup_root: Path = Path("/sys/fs/cgroup")
-    database_url: str | None = None
+    database_url: SecretStr | None = None
 
     @property
-    def database_path(self) -> Path:
-        """The monitor's own store."""
+    def database_path(self) -> Path | None:
+        """The monitor's own store; None where it is no file, but in PostgreSQL, which pg_dump saves."""
         if self.database_url is None:
             return self.state_dir / "receiver.sqlite3"
-        return Path(self.database_url.removeprefix("sqlite:///"))
+        scheme, _, path = self.database_url.get_secret_value().partition(":///")
+        return Path(path) if scheme == "sqlite" else None

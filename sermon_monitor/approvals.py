@@ -65,7 +65,7 @@ def deny_command(context: click.Context, number: int, by: str | None) -> None:
 
 def _decide(settings: Settings, number: int, choice: Choice, who: str) -> Decided:
     """Ends with the reason where it does not count."""
-    path = settings.database_path
+    path = settings.store
     try:
         if not store_file.exists(path):
             fail([f"there is no approval {number}: nothing has been asked yet"])

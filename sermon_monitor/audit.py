@@ -74,9 +74,9 @@ def audit_command(
 
 
 def _found(settings: Settings, wanted: Wanted, limit: int | None) -> list[Event]:
-    if not store_file.exists(settings.database_path):
+    if not store_file.exists(settings.store):
         return []
-    with store_file.looking(settings.database_path) as connection:
+    with store_file.looking(settings.store) as connection:
         return list(trail(connection, wanted, limit))[::-1]
 
 

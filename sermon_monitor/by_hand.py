@@ -94,7 +94,7 @@ def _change(
     change: Callable[[sqlite3.Connection, datetime], Result],
 ) -> Result:
     """In one transaction; a refusal is recorded too, then ends with its words."""
-    path, now = settings_of(context).database_path, datetime.now(UTC)
+    path, now = settings_of(context).store, datetime.now(UTC)
     try:
         if not store_file.exists(path):
             fail([f"there is no {about}: nothing has been recorded yet ({path})"])

@@ -44,8 +44,8 @@ def digest_command(context: click.Context, as_json: bool) -> None:
 async def _digest(settings: Settings) -> Note:
     now = datetime.now(UTC)
     since, found = now - DAY, Happened({}, 0, (), (), (), (), ())
-    if store_file.exists(settings.database_path):
-        with store_file.looking(settings.database_path) as connection:
+    if store_file.exists(settings.store):
+        with store_file.looking(settings.store) as connection:
             since = covered_until(connection, now)
             found = happened(connection, since, now)
     async with open_session() as calls:

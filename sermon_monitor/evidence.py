@@ -22,7 +22,7 @@ def evidence_command(context: click.Context, incident: int, as_json: bool) -> No
 
     Example: sermon-monitor evidence 12
     """
-    path = settings_of(context).database_path
+    path = settings_of(context).store
     found = None
     try:
         if store_file.exists(path):

@@ -60,9 +60,9 @@ async def replay(settings: Settings, webhook: Webhook) -> list[dict[str, Any]]:
 
 
 def _copy_of_store(settings: Settings) -> sqlite3.Connection:
-    if not store_file.exists(settings.database_path):
+    if not store_file.exists(settings.store):
         return store_file.in_memory()
-    with store_file.looking(settings.database_path) as original:
+    with store_file.looking(settings.store) as original:
         return store_file.in_memory(original)
 
 

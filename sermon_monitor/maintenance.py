@@ -16,6 +16,7 @@ from receiver.records import WindowOrigin
 from receiver.service import policy_path
 from receiver.store import messages, windows
 from receiver.store.database import StoreError
+from receiver.store.postgres.server import Server
 from sermon_monitor import shown, store_file
 from sermon_monitor.settings import Settings
 from sermon_monitor.terminal import by_option, fail, person, settings_of
@@ -47,7 +48,7 @@ class Wanted:
         return "deployment" if self.deployment else "person"
 
 
-def start(path: Path, wanted: Wanted) -> datetime:
+def start(path: Path | Server, wanted: Wanted) -> datetime:
     """Open it; when it ends. Raises RefusedError or StoreError."""
     longest = LONGEST_DEPLOYMENT if wanted.deployment else LONGEST
     if problem := problem_of(wanted.length, wanted.reason, longest):
@@ -65,7 +66,7 @@ def start(path: Path, wanted: Wanted) -> datetime:
     return until
 
 
-def stop(path: Path, who: str) -> int:
+def stop(path: Path | Server, who: str) -> int:
     """End what is open; how many windows that were. Raises StoreError."""
     if not store_file.exists(path):
         return 0
@@ -78,7 +79,7 @@ def stop(path: Path, who: str) -> int:
     return ended
 
 
-def listed(path: Path) -> list[dict[str, Any]]:
+def listed(path: Path | Server) -> list[dict[str, Any]]:
     """The newest first, each with whether it is ``active``. Raises StoreError."""
     if not store_file.exists(path):
         return []
@@ -133,9 +134,7 @@ def maintenance_start(
     if silence and settings.alertmanager_url is None:
         raise click.UsageError("--silence: ALERTMANAGER_URL is not set, so nothing can be silenced")
     try:
-        until = start(
-            settings.database_path, Wanted(duration, reason, person(by), silence, deployment)
-        )
+        until = start(settings.store, Wanted(duration, reason, person(by), silence, deployment))
     except RefusedError as error:
         raise click.UsageError(str(error)) from error
     except StoreError as error:
@@ -152,7 +151,7 @@ def maintenance_stop(context: click.Context, by: str | None) -> None:
     Example: sermon-monitor maintenance stop
     """
     try:
-        ended = stop(settings_of(context).database_path, person(by))
+        ended = stop(settings_of(context).store, person(by))
     except StoreError as error:
         fail([str(error)])
     click.echo("maintenance is over: alerts are acted on again" if ended else "no window was open")
@@ -168,7 +167,7 @@ def maintenance_list(context: click.Context, as_json: bool) -> None:
     """
     settings = settings_of(context)
     try:
-        found = listed(settings.database_path)
+        found = listed(settings.store)
         ahead = coming(Calendar(load_policy(policy_path(settings)).maintenance, settings.zone))
     except StoreError as error:
         fail([str(error)])

@@ -137,6 +137,6 @@ def mark_command(
 
 def _recorded(settings: Settings, words: str, who: str) -> None:
     """In the audit trail, where there is one already. Raises StoreError."""
-    if store_file.exists(settings.database_path):
-        with store_file.writing(settings.database_path) as c:
+    if store_file.exists(settings.store):
+        with store_file.writing(settings.store) as c:
             messages.add_event(c, None, "version marked", words, datetime.now(UTC), who=who)

@@ -39,8 +39,8 @@ async def gather(settings: Settings) -> board.Seen:
     now = datetime.now(UTC)
     kept, trouble = Kept(), ""
     try:
-        if store_file.exists(settings.database_path):
-            with store_file.looking(settings.database_path) as connection:
+        if store_file.exists(settings.store):
+            with store_file.looking(settings.store) as connection:
                 kept = board.remember(connection, now)
     except StoreError as error:
         trouble = str(error)

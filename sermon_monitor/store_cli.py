@@ -76,7 +76,14 @@ def repair_command(context: click.Context, force: bool, as_json: bool) -> None:
 
 
 def _path(context: click.Context) -> Path:
-    path = settings_of(context).database_path
+    settings = settings_of(context)
+    if settings.server is not None:
+        fail(
+            [
+                f"the store is in {settings.server}: PostgreSQL keeps its files sound by itself; pg_amcheck looks through them, pg_dump saves them"
+            ]
+        )
+    path = settings.database_path
     try:
         if not store_file.exists(path):
             fail([f"{path}: there is no store"])

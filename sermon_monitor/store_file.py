@@ -1,17 +1,26 @@
-"""The store's file as seen from outside the service: is it there, and is it one."""
+"""The store as seen from outside the service, a file or PostgreSQL: is it there, and is it one."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from receiver.store.database import MIGRATIONS, StoreError, connect, migrate, reading
+from receiver.store.postgres import server as servers
+from receiver.store.postgres.server import Server
+
+if TYPE_CHECKING:
+    from receiver.store.postgres.dialect import Connection
 
 
-def exists(path: Path) -> bool:
+def exists(path: Path | Server) -> bool:
     """Whether ``path`` is there. Raises StoreError where that cannot be seen, as in a directory of somebody else's."""
+    if isinstance(path, Server):
+        return _has_tables(path)
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -21,8 +30,13 @@ def exists(path: Path) -> bool:
     return True
 
 
+def looking(path: Path | Server) -> AbstractContextManager[sqlite3.Connection]:
+    """To look at it, beside a running process. Raises StoreError."""
+    return _looking_at(path) if isinstance(path, Server) else _looking_into(path)
+
+
 @contextlib.contextmanager
-def looking(path: Path) -> Iterator[sqlite3.Connection]:
+def _looking_into(path: Path) -> Iterator[sqlite3.Connection]:
     """As ``reading``; refuses an empty or foreign SQLite file in words. Raises StoreError.
 
     A file of an older release is read through a copy in memory that is brought up to date.
@@ -48,18 +62,26 @@ def in_memory(original: sqlite3.Connection | None = None) -> sqlite3.Connection:
     """A store in memory with this release's schema: a copy, or an empty one. Raises StoreError."""
     copy = sqlite3.connect(":memory:", isolation_level=None)
     copy.row_factory = sqlite3.Row
-    if original is not None:
+    of_a_file = type(original) is sqlite3.Connection
+    if original is not None and of_a_file:
         original.backup(copy)
     migrate(copy)
+    if original is not None and not of_a_file:
+        _rows_into(copy, original)
     return copy
 
 
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[sqlite3.Connection]:
-    """A transaction on the store's file, beside a running process or without one. Raises StoreError.
+def writing(path: Path | Server) -> AbstractContextManager[sqlite3.Connection]:
+    """A transaction on the store, beside a running process or without one. Raises StoreError.
 
-    What is raised within undoes it. Refuses a foreign file, and makes one where there is none.
+    What is raised within undoes it.
     """
+    return _writing_to(path) if isinstance(path, Server) else _writing_into(path)
+
+
+@contextlib.contextmanager
+def _writing_into(path: Path) -> Iterator[sqlite3.Connection]:
+    """Refuses a foreign file, and makes one where there is none."""
     there = exists(path)
     connection = connect(path)
     try:
@@ -73,3 +95,51 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
         raise StoreError(f"{path}: {error}") from error
     finally:
         connection.close()
+
+
+@contextlib.contextmanager
+def _on_server(server: Server) -> Iterator[Connection]:
+    """Raises StoreError where nothing of ours, or of a newer release's, is there."""
+    connection = servers.connect(server)
+    try:
+        number = servers.version(connection)
+        if number != len(servers.MIGRATIONS):
+            raise StoreError(
+                f"{server}: its tables are of schema {number or 'none'}, this release knows {len(servers.MIGRATIONS)}: start the receiver of this release, which makes them"
+            )
+        yield connection
+    finally:
+        connection.close()
+
+
+def _has_tables(server: Server) -> bool:
+    with contextlib.closing(servers.connect(server)) as connection:
+        return servers.version(connection) is not None
+
+
+@contextlib.contextmanager
+def _looking_at(server: Server) -> Iterator[sqlite3.Connection]:
+    with _on_server(server) as connection:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield servers.like_sqlite(connection)
+
+
+@contextlib.contextmanager
+def _writing_to(server: Server) -> Iterator[sqlite3.Connection]:
+    try:
+        with _on_server(server) as connection:
+            servers.begin(connection)
+            yield servers.like_sqlite(connection)
+            servers.commit(connection, "a command")
+    except sqlite3.Error as error:
+        raise StoreError(f"{server}: {error}") from error
+
+
+def _rows_into(copy: sqlite3.Connection, original: sqlite3.Connection) -> None:
+    """Every row that a server has, by the columns that a file has too."""
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+    for (table,) in copy.execute(tables).fetchall():
+        columns = [row["name"] for row in copy.execute(f"PRAGMA table_info({table})")]
+        found = original.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall()  # noqa: S608 - our own schema
+        marks = ", ".join("?" * len(columns))
+        copy.executemany(f"INSERT INTO {table} VALUES ({marks})", found)  # noqa: S608 - our own schema

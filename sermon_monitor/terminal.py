@@ -53,8 +53,8 @@ def found_in_store(
 ) -> list[dict[str, Any]]:
     """What ``query`` finds; nothing where there is no store yet. Ends with one line where it cannot be read."""
     try:
-        if store_file.exists(settings.database_path):
-            with store_file.looking(settings.database_path) as connection:
+        if store_file.exists(settings.store):
+            with store_file.looking(settings.store) as connection:
                 return query(connection)
     except StoreError as error:
         fail([str(error)])

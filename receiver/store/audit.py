@@ -10,7 +10,6 @@ from sqlite3 import Connection
 from receiver.records import Event
 from receiver.store import rows
 
-
 _ALL = 2**62
 """Rows: more than there will ever be."""
 

@@ -98,7 +98,7 @@ def plan_for(
             access = credentials(settings, settings, environment(settings.compose_project_dir))
         except StepError as error:
             data_problem = str(error)
-    store = settings.database_path if os.access(settings.database_path, os.R_OK) else None
+    store = _store(session)
     how = How(
         kind,
         settings.backup_key,
@@ -113,11 +113,17 @@ def plan_for(
     return plan_backup(facts, name, tuple(sources(facts)), images, problem, room, how)
 
 
+def _store(session: Session) -> Path | None:
+    """The store's file, where there is one that may be read."""
+    path = session.settings.database_path
+    return path if path is not None and os.access(path, os.R_OK) else None
+
+
 def has_room(session: Session, facts: Facts) -> bool:
     """Whether BACKUP_DIR has room for the configuration and the store."""
-    store = session.settings.database_path
+    store = _store(session)
     needed = sum(one.bytes for one in sources(facts))
-    needed += store.stat().st_size if os.access(store, os.R_OK) else 0
+    needed += store.stat().st_size if store else 0
     return needed <= available_bytes(session.settings.backup_dir)
 
 

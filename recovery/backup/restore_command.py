@@ -147,6 +147,8 @@ def _store_step(session: Session, backup: Opened, wanted: Wanted) -> tuple[list[
     path = session.settings.database_path
     if kept is None:
         return [], ["the monitor's store is not in this backup"]
+    if path is None:
+        return [], ["the monitor's store is in PostgreSQL now and stays; the backup's is a file"]
     if database.is_sound(path) and not wanted.store:
         words = f"the monitor's store {path} is there and stays; --replace-store replaces it"
         return [], [words]

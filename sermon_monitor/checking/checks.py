@@ -16,6 +16,7 @@ from receiver.notifiers import configured
 from receiver.records import Ring
 from receiver.service import policy_path
 from receiver.store.database import StoreError
+from receiver.store.postgres.server import Server
 from receiver.telling.card import AlertLine, IncidentView
 from receiver.telling.delivery import DeliveryError
 from sermon_monitor import store_file
@@ -112,7 +113,9 @@ def compare(policy: Policy, rules: dict[str, Any]) -> list[str]:
 
 def _store(settings: Settings) -> list[Finding]:
     """Only looked at: what the wrong user makes here, the service could not write later."""
-    path = settings.database_path
+    path = settings.store
+    if isinstance(path, Server):
+        return [_database(path)]
     problem = ""
     try:
         if store_file.exists(path):
@@ -127,6 +130,17 @@ def _store(settings: Settings) -> list[Finding]:
         mend = f"make {settings.state_dir} writable for this user, or set STATE_DIR"
         return [Finding("problem", "store", problem, mend)]
     return [Finding("ok", "store", str(path))]
+
+
+def _database(server: Server) -> Finding:
+    try:
+        there = store_file.exists(server)
+        if there:
+            with store_file.looking(server):
+                pass
+    except StoreError as error:
+        return Finding("problem", "store", str(error), "docs/several-receivers.md")
+    return Finding("ok", "store", f"{server}{'' if there else ' (the receiver makes its tables)'}")
 
 
 async def _deployment(settings: Settings) -> list[Finding]:

@@ -19,6 +19,7 @@ from receiver.actions.local_rollback import SaveFirst
 from receiver.clock import SystemClock
 from receiver.service import Receiver
 from receiver.settings import ReceiverSettings
+from receiver.work import Work
 from target.engine import Engine
 from tests.parts.exporter_kit import NOWHERE
 
@@ -66,6 +67,12 @@ class Running:
         self.session = session
         self.receiver = receiver
         self._registry = registry
+
+    @property
+    def work(self) -> Work:
+        """What it does, where it is the one who does it."""
+        assert self.receiver.work is not None
+        return self.receiver.work
 
     async def post(self, body: bytes | dict[str, Any], **headers: str) -> tuple[int, Any]:
         """POST /alerts: status and the parsed answer."""

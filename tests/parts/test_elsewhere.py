@@ -93,7 +93,7 @@ async def night(tmp_path: Path, *, failures: int = 1000, **settings: Any) -> Asy
             **settings,
         }
         async with receiver(tmp_path, policy_text(ROWS), **given) as running:
-            (own,) = (t for t in running.receiver._sentries if t.get_name() == "telling elsewhere")
+            (own,) = (t for t in running.work.sentries if t.get_name() == "telling elsewhere")
             own.cancel()  # the test says when to look
             yield Night(running, there, discord, app)
 

@@ -6,11 +6,11 @@ import sys
 import time
 from collections.abc import Callable
 
-from tests.real import browser, daemons, debian, engine, images, node_exporter, registry
+from tests.real import browser, daemons, debian, engine, images, node_exporter, postgres, registry
 
 _STEPS: dict[str, Callable[[], object]] = {
     "Debian packages": lambda: debian.install(
-        *engine.PACKAGES, *images.PACKAGES, *browser.PACKAGES
+        *engine.PACKAGES, *images.PACKAGES, *browser.PACKAGES, *postgres.PACKAGES
     ),
     "Prometheus and Alertmanager": daemons.binaries,
     "node_exporter": node_exporter.program,

@@ -25,8 +25,6 @@ from receiver.store.postgres.server import Server
 from receiver.store.trouble import StoreError, TroubleError
 
 log = structlog.get_logger("store")
-NEWS = "sermon_monitor_news"
-"""The channel on which each commit that changed something is told of, by whom."""
 
 
 class PostgresDatabase(Database):
@@ -106,11 +104,7 @@ class PostgresDatabase(Database):
         try:
             servers.begin(link)
             results = [_within_savepoint(link, change) for change in changes]
-            link.execute(
-                "SELECT pg_notify(?, ?) WHERE pg_current_xact_id_if_assigned() IS NOT NULL",
-                (NEWS, self.name),
-            )
-            link.execute("COMMIT")
+            servers.commit(link, self.name)
         except sqlite3.Error as error:
             raise TroubleError(f"{self.server}: {error}") from error
         return results

@@ -66,7 +66,7 @@ class Connection:
 
     def execute(self, query: str, values: Values = ()) -> ClientCursor[Row]:
         """Raises sqlite3.IntegrityError, sqlite3.ProgrammingError or TroubleError."""
-        cursor = ClientCursor(self._connection, row_factory=_rows)
+        cursor: ClientCursor[Any] = ClientCursor(self._connection, row_factory=_rows)
         with _in_words(self._name):
             cursor.execute(translated(query).encode(), _sent(values))
         return cursor
@@ -118,7 +118,11 @@ def _in_words(name: str) -> Iterator[None]:
         yield
     except psycopg.IntegrityError as error:
         raise sqlite3.IntegrityError(_said(error)) from error
-    except (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTransaction) as error:
+    except (
+        psycopg.OperationalError,
+        psycopg.InterfaceError,
+        errors.ReadOnlySqlTransaction,
+    ) as error:
         raise TroubleError(in_words(name, error)) from error
     except psycopg.Error as error:
         raise sqlite3.ProgrammingError(_said(error)) from error
@@ -136,7 +140,10 @@ def in_words(name: str, error: psycopg.Error) -> str:
         ("Connection refused", "nothing listens there; it goes on by itself once PostgreSQL does"),
         ("starting up", "it goes on by itself in a moment"),
         ("shutting down", "it goes on by itself once PostgreSQL is back"),
-        ("read-only", "this is a standby, or made read-only; it goes on by itself once it can be written"),
+        (
+            "read-only",
+            "this is a standby, or made read-only; it goes on by itself once it can be written",
+        ),
     ):
         if sign in said:
             return f"{name}: {said} ({mends})"

@@ -25,8 +25,9 @@ from psycopg import AsyncConnection
 
 from receiver.store.database import Database
 from receiver.store.postgres import server as servers
-from receiver.store.postgres.database import NEWS, PostgresDatabase
+from receiver.store.postgres.database import PostgresDatabase
 from receiver.store.postgres.dialect import in_words
+from receiver.store.postgres.server import NEWS
 from receiver.store.trouble import StoreError
 
 Result = TypeVar("Result")
@@ -42,6 +43,9 @@ UPDATE lease SET holder = %(holder)s, expires_at = clock_timestamp() + make_inte
 WHERE holder = %(holder)s OR expires_at <= clock_timestamp()
 RETURNING term
 """
+_NOW = "SELECT extract(epoch FROM clock_timestamp())"
+_FREE = "free"
+"""On the channel of the news: whoever waits for the lease asks at once."""
 _GIVE_UP = "UPDATE lease SET expires_at = clock_timestamp() WHERE holder = %(holder)s"
 
 
@@ -67,7 +71,6 @@ class Lease:
         self._term: Term | None = None
         self._until = 0.0
         self._changed = asyncio.Condition()
-        self._stopping = False
 
     def lasts(self, term: Term) -> bool:
         """By our own count, which is not longer than the database's."""
@@ -82,7 +85,7 @@ class Lease:
 
     async def lost(self, term: Term) -> None:
         """Return in time before it ends, or as soon as another one has begun."""
-        while self._term == term and (left := self._left()) > 0:
+        while self._term == term and (left := self._left()) > 0:  # noqa: ASYNC110 - time itself ends it
             await asyncio.sleep(min(left, AGAIN_SECONDS))
 
     def _left(self) -> float:
@@ -112,19 +115,24 @@ class Lease:
         asked = self._clock.ticks()
         values = {"holder": self._holder, "lasts": LASTS_SECONDS}
         row = await (await connection.execute(_TAKE, values)).fetchone()
-        now = await (await connection.execute("SELECT extract(epoch FROM clock_timestamp())")).fetchone()  # fmt: skip
-        if now is not None:
-            self._clock.follow(float(now[0]), self._clock.ticks())
         async with self._changed:
             self._term = None if row is None else Term(int(row[0]))
             self._until = asked + LASTS_SECONDS
             self._changed.notify_all()
+        asked = self._clock.ticks()
+        now = await (await connection.execute(_NOW)).fetchone()
+        if now is not None:
+            self._clock.follow(float(now[0]), asked)
 
     async def _listen(self, connection: AsyncConnection) -> None:
         """Until it is to be asked for again."""
-        async for note in connection.notifies(timeout=RENEW_SECONDS, stop_after=1):
-            if note.payload != self._database.name:
-                self._news()
+        until = self._clock.ticks() + RENEW_SECONDS
+        while (left := until - self._clock.ticks()) > 0:
+            async for note in connection.notifies(timeout=left, stop_after=1):
+                if note.payload == _FREE:
+                    return
+                if note.payload != self._database.name:
+                    self._news()
 
     async def give_up(self) -> None:
         """So that another receiver need not wait for its end. ``run`` has ended before."""
@@ -137,7 +145,7 @@ class Lease:
                 ) as connection,
             ):
                 await connection.execute(_GIVE_UP, {"holder": self._holder})
-                await connection.execute("SELECT pg_notify(%s, %s)", (NEWS, self._database.name))
+                await connection.execute("SELECT pg_notify(%s, %s)", (NEWS, _FREE))
 
     def check(self, connection: sqlite3.Connection, term: Term) -> None:
         """Within a change: whether it is still this term. Raises LostError."""
@@ -167,5 +175,7 @@ class TermDatabase(Database):
 
         result = await self._whole.run(checked)
         if not self._lease.lasts(self._within):
-            raise LostError("the lease ended while its change was written: whoever works now goes on")
+            raise LostError(
+                "the lease ended while its change was written: whoever works now goes on"
+            )
         return result

@@ -21,6 +21,8 @@ SCHEMA = "sermon_monitor"
 """Of ours within the database, so that it may hold others' tables too."""
 MIGRATIONS = ("schema.sql",)
 """Files of this package, in order; the table ``version`` says how many were applied."""
+NEWS = "sermon_monitor_news"
+"""The channel on which each commit that changed something is told of, by whom."""
 ALL_WRITES = 5001_2026
 """The advisory lock that every transaction of every receiver takes first."""
 CONNECT_SECONDS = 5
@@ -94,6 +96,14 @@ def begin(connection: Connection) -> None:
     """A transaction that comes after every other receiver's before it."""
     connection.execute("BEGIN")
     connection.execute("SELECT pg_advisory_xact_lock(?)", (ALL_WRITES,))
+
+
+def commit(connection: Connection, who: str) -> None:
+    """Tell the receivers, where something has changed."""
+    connection.execute(
+        "SELECT pg_notify(?, ?) WHERE pg_current_xact_id_if_assigned() IS NOT NULL", (NEWS, who)
+    )
+    connection.execute("COMMIT")
 
 
 def version(connection: Connection) -> int | None:
