@@ -128,7 +128,7 @@ def _looking_at(server: Server) -> Iterator[sqlite3.Connection]:
 def _writing_to(server: Server) -> Iterator[sqlite3.Connection]:
     try:
         with _on_server(server) as connection:
-            servers.begin(connection)
+            connection.execute("BEGIN IMMEDIATE")
             yield servers.like_sqlite(connection)
             servers.commit(connection, "a command")
     except sqlite3.Error as error:

@@ -23,6 +23,7 @@ from tests.real.daemons import Binaries
 from tests.real.debian import DebianError
 from tests.real.engine import DockerEngine
 from tests.real.images import AppImage
+from tests.real.postgres import Postgres, postgres
 
 Tell = Callable[[str], None]
 _skipped: list[str] = []
@@ -64,6 +65,17 @@ def binaries(tell: Tell) -> Binaries:
         return daemons.binaries()
     except DebianError as problem:
         tier_missing(f"no Prometheus and Alertmanager: {problem}")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tell: Tell) -> Iterator[Postgres]:
+    """A real PostgreSQL of the tests' own."""
+    tell("starting a PostgreSQL")
+    try:
+        with postgres(Path(tempfile.mkdtemp(prefix="sermon-pg-"))) as server:
+            yield server
+    except DebianError as problem:
+        tier_missing(f"no PostgreSQL: {problem}")
 
 
 @pytest.fixture(scope="session")

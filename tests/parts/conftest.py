@@ -12,6 +12,7 @@ import pytest
 from tests.parts.backup_kit import Place, clear
 from tests.parts.exporter_app import App
 from tests.parts.exporter_kit import exporter
+from tests.parts.stores import Stores
 from tests.real.engine import DockerEngine
 from tests.real.storage import Storage
 
@@ -33,6 +34,15 @@ def watching(engine: DockerEngine, app: App, tmp_path: Path) -> Callable[..., An
         return exporter(tmp_path, host, **watched, **settings)
 
     return start
+
+
+@pytest.fixture(params=["file", "postgres"])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
+    """What holds of one holds of the other."""
+    server = request.getfixturevalue("postgres_server") if request.param == "postgres" else None
+    made = Stores(tmp_path, server)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 from receiver.audit import as_csv, page
 from receiver.store import messages
 from receiver.store.audit import Wanted, trail
-from receiver.store.database import MIGRATIONS, connect, migrate
+from receiver.store.database import MIGRATIONS, connect
 from sermon_monitor.audit import since
 from tests.parts.cli_kit import Command
 from tests.parts.receiver_kit import (
@@ -30,6 +30,7 @@ from tests.parts.receiver_kit import (
     receiver,
     texts,
 )
+from tests.parts.stores import Stores
 from tests.standins.discord import Discord
 
 NOW = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
@@ -37,11 +38,8 @@ FORMULA = '=HYPERLINK("http://evil.test","x")'
 
 
 @pytest.fixture
-def c(tmp_path: Path) -> Iterator[Connection]:
-    connection = connect(tmp_path / "s.sqlite3")
-    migrate(connection)
-    yield connection
-    connection.close()
+def c(stores: Stores) -> Connection:
+    return stores.connection()
 
 
 @pytest.fixture

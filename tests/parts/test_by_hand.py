@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -13,24 +13,22 @@ from receiver.by_hand import Reference, RefusedError, parse_reference, text_of
 from receiver.records import Step
 from receiver.store import by_hand as hand
 from receiver.store import incidents, messages, steps
-from receiver.store.database import connect, migrate
+from receiver.store.database import connect
 from receiver.store.history import read_history
 from tests.parts.cli_kit import Command
 from tests.parts.intake_kit import Story
 from tests.parts.receiver_kit import alert, body, ended, policy_text, receiver
+from tests.parts.stores import Stores
 from tests.standins.discord import Discord
 
 WHO = "anna (terminal)"
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Iterator[Story]:
-    connection = connect(tmp_path / "s.sqlite3")
-    migrate(connection)
-    story = Story(connection)
+def story(stores: Stores) -> Story:
+    story = Story(stores.connection())
     story.fires("ServiceDown", cause="app")
-    yield story
-    connection.close()
+    return story
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from receiver.store.database import Database
 from receiver.telling.note import Note
 from tests.parts.cli_kit import Command
 from tests.parts.exporter_kit import NOWHERE
+from tests.parts.stores import Stores
 
 
 class Clock:
@@ -62,12 +63,10 @@ class Story:
 
 
 @pytest.fixture
-async def story(tmp_path: Path) -> AsyncIterator[Story]:
-    database = Database(tmp_path / "receiver.sqlite3")
-    database.open()
+async def story(tmp_path: Path, stores: Stores) -> AsyncIterator[Story]:
+    database = stores.database()
     async with open_session() as session:
         yield Story(tmp_path, database, Http(session))
-    database.close()
 
 
 async def test_a_week_with_a_restart_at_every_look_has_one_a_day(story: Story) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from receiver.store import figures, incidents, messages, steps
-from receiver.store.database import connect, migrate
 from receiver.store.history import read_history
 from tests.parts.intake_kit import Story, alert, body_of
+from tests.parts.stores import Stores
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 
@@ -24,11 +23,8 @@ def payload(name: str, release: str = "0.28.1") -> dict[str, Any]:
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Iterator[Story]:
-    connection = connect(tmp_path / "s.sqlite3")
-    migrate(connection)
-    yield Story(connection)
-    connection.close()
+def story(stores: Stores) -> Story:
+    return Story(stores.connection())
 
 
 LADDER = [("restart", "pending", 0.0), ("rollback", "pending", 120.0), ("person", "pending", 600.0)]

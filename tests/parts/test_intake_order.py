@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,20 +12,17 @@ from receiver.deciding.ending import judge_end
 from receiver.deciding.gates import Confirmation
 from receiver.settings import ReceiverSettings
 from receiver.store import incidents, steps
-from receiver.store.database import connect, migrate
 from receiver.store.history import History, read_history
 from receiver.telling.view import person_called, view_of
 from tests.parts.intake_kit import Story, alert, body_of
+from tests.parts.stores import Stores
 
 SETTINGS = ReceiverSettings()
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Iterator[Story]:
-    connection = connect(tmp_path / "s.sqlite3")
-    migrate(connection)
-    yield Story(connection)
-    connection.close()
+def story(stores: Stores) -> Story:
+    return Story(stores.connection())
 
 
 def history(story: Story) -> History:

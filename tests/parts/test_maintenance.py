@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from sqlite3 import Connection
@@ -17,11 +17,11 @@ from receiver.maintenance import windows as maintenance
 from receiver.maintenance.calendar import Calendar, Recurring
 from receiver.records import Window
 from receiver.store import incidents, steps, windows
-from receiver.store.database import connect, migrate
 from sermon_monitor import maintenance as command
 from target.versions import Release
 from tests.parts.cli_kit import Command
 from tests.parts.receiver_kit import alert, body, ended, policy_text, receiver, step
+from tests.parts.stores import Stores
 from tests.standins.discord import Discord
 
 NOW = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
@@ -32,11 +32,8 @@ CALLS = policy_text("""
 
 
 @pytest.fixture
-def c(tmp_path: Path) -> Iterator[Connection]:
-    connection = connect(tmp_path / "s.sqlite3")
-    migrate(connection)
-    yield connection
-    connection.close()
+def c(stores: Stores) -> Connection:
+    return stores.connection()
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from sqlite3 import Connection
 from threading import Barrier, Thread
 
@@ -15,7 +13,7 @@ from receiver.approving.approvals import HOLDS, Choice, ask, decide, expire
 from receiver.deciding.policy import PlannedStep
 from receiver.records import Approval, Ask, Step
 from receiver.store import approvals, incidents, messages, steps
-from receiver.store.database import connect, migrate
+from tests.parts.stores import Stores
 
 NOW = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 TTL = timedelta(hours=12)
@@ -30,11 +28,8 @@ ALLOWED = {
 
 
 @pytest.fixture
-def c(tmp_path: Path) -> Iterator[Connection]:
-    connection = connect(tmp_path / "s.sqlite3")
-    migrate(connection)
-    yield connection
-    connection.close()
+def c(stores: Stores) -> Connection:
+    return stores.connection()
 
 
 def planned(c: Connection, *, asks: bool = True) -> Step:
@@ -79,8 +74,8 @@ def test_the_file_allows_no_other_way(c: Connection, before: str, after: str) ->
 
 def move(c: Connection, one: Approval, after: str) -> None:
     c.execute(
-        "UPDATE approvals SET who = 'x', holds_until = 1, used_at = iif(?1 = 'used', 1, NULL), state = ?1 WHERE id = ?2",
-        (after, one.id),
+        "UPDATE approvals SET who = 'x', holds_until = 1, used_at = CASE :after WHEN 'used' THEN 1 END, state = :after WHERE id = :id",
+        {"after": after, "id": one.id},
     )
 
 
@@ -113,17 +108,16 @@ def test_the_first_decision_counts(c: Connection) -> None:
     assert not approvals.use(c, step.id, V1.subject, NOW)
 
 
-def test_of_many_who_decide_at_once_one_is_first(tmp_path: Path, c: Connection) -> None:
+def test_of_many_who_decide_at_once_one_is_first(stores: Stores, c: Connection) -> None:
     _, one = asked(c)
     together, done = Barrier(8), []
 
     def press(number: int) -> None:
-        own = connect(tmp_path / "s.sqlite3")
+        own = stores.connection()
         together.wait()
         own.execute("BEGIN IMMEDIATE")
         done.append(decide(own, one.id, CHOICES[number % 2], f"person {number}", NOW).done)
         own.execute("COMMIT")
-        own.close()
 
     threads = [Thread(target=press, args=(number,)) for number in range(8)]
     for thread in threads:

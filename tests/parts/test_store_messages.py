@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -15,17 +14,15 @@ from receiver.store import incidents, messages
 from receiver.store.database import connect, migrate
 from receiver.store.heard import Heard, heard
 from receiver.telling.note import Note
+from tests.parts.stores import Stores
 
 NOW = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 SOON = timedelta(milliseconds=100)
 
 
 @pytest.fixture
-def c(tmp_path: Path) -> Iterator[Connection]:
-    connection = connect(tmp_path / "s.sqlite3")
-    migrate(connection)
-    yield connection
-    connection.close()
+def c(stores: Stores) -> Connection:
+    return stores.connection()
 
 
 def card(c: Connection, now: datetime = NOW) -> Message:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from receiver.store import approvals, incidents, messages, steps, windows
 from receiver.store.database import Database
 from receiver.timers import REMEMBERED, TOLERANCE, Timers
 from target.engine import Engine
+from tests.parts.stores import Stores
 
 NOW = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -51,11 +51,8 @@ class Machine:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    made = Database(tmp_path / "receiver.sqlite3")
-    made.open()
-    yield made
-    made.close()
+def database(stores: Stores) -> Database:
+    return stores.database()
 
 
 @pytest.fixture

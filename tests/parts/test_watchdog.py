@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from receiver.store.database import Database
 from tests.parts.approval_kit import scene
 from tests.parts.intake_kit import INTAKE, FakeClock
 from tests.parts.receiver_kit import WITHIN, Running, alert, application, body, receiver
+from tests.parts.stores import Stores
 from tests.parts.watchdog_kit import beat, watchdog
 from tests.standins.discord import Discord
 
@@ -80,11 +80,8 @@ class Hand:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(tmp_path / "store.sqlite3")
-    database.open()
-    yield database
-    database.close()
+def database(stores: Stores) -> Database:
+    return stores.database()
 
 
 async def test_it_stops_and_is_missed_once_and_comes_again(database: Database) -> None:

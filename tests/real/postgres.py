@@ -88,10 +88,10 @@ class Postgres:
         if self._process is not None and self._process.running:
             self.crash()
 
-    def database(self, name: str) -> str:
-        """A new, empty one; its URL."""
+    def database(self, name: str, template: str = "template0") -> str:
+        """A new one; its URL."""
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         return self.url(name)
 
     def _as(self) -> list[str]:

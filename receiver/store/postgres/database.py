@@ -102,7 +102,7 @@ class PostgresDatabase(Database):
         """Raises StoreError."""
         link = self._joined()
         try:
-            servers.begin(link)
+            link.execute("BEGIN IMMEDIATE")
             results = [_within_savepoint(link, change) for change in changes]
             servers.commit(link, self.name)
         except sqlite3.Error as error:

@@ -14,6 +14,10 @@ from psycopg import ClientCursor, errors
 
 from receiver.store.trouble import TroubleError
 
+BEGIN_ALONE = "BEGIN IMMEDIATE"
+"""A transaction that comes after every other receiver's before it."""
+ALL_WRITES = 5001_2026
+"""The advisory lock that every such transaction takes first."""
 Values = Mapping[str, Any] | Sequence[Any]
 _MARK = re.compile(r"'(?:[^']|'')*'|\?|:[a-z_]+|%")
 """A literal, in which nothing is a mark; a mark by place; one by name; what psycopg would take for one."""
@@ -66,6 +70,9 @@ class Connection:
 
     def execute(self, query: str, values: Values = ()) -> ClientCursor[Row]:
         """Raises sqlite3.IntegrityError, sqlite3.ProgrammingError or TroubleError."""
+        if query == BEGIN_ALONE:
+            self.execute("BEGIN")
+            return self.execute("SELECT pg_advisory_xact_lock(?)", (ALL_WRITES,))
         cursor: ClientCursor[Any] = ClientCursor(self._connection, row_factory=_rows)
         with _in_words(self._name):
             cursor.execute(translated(query).encode(), _sent(values))
@@ -126,6 +133,20 @@ def _in_words(name: str) -> Iterator[None]:
         raise TroubleError(in_words(name, error)) from error
     except psycopg.Error as error:
         raise sqlite3.ProgrammingError(_said(error)) from error
+
+
+_FOR_GOOD = (
+    "password authentication failed",
+    "no password supplied",
+    "does not exist",
+    "pg_hba.conf",
+)
+"""Waiting mends none of these."""
+
+
+def is_for_good(error: psycopg.Error) -> bool:
+    """Whether somebody must change DATABASE_URL, or the server."""
+    return any(sign in str(error) for sign in _FOR_GOOD)
 
 
 def in_words(name: str, error: psycopg.Error) -> str:

@@ -23,8 +23,6 @@ MIGRATIONS = ("schema.sql",)
 """Files of this package, in order; the table ``version`` says how many were applied."""
 NEWS = "sermon_monitor_news"
 """The channel on which each commit that changed something is told of, by whom."""
-ALL_WRITES = 5001_2026
-"""The advisory lock that every transaction of every receiver takes first."""
 CONNECT_SECONDS = 5
 _LIMITS = {
     "connect_timeout": CONNECT_SECONDS,
@@ -71,10 +69,10 @@ def parameters(server: Server) -> dict[str, Any]:
 
 
 def connect(server: Server) -> Connection:
-    """In autocommit. Raises TroubleError; StoreError where the address itself cannot be one."""
+    """In autocommit. Raises TroubleError; StoreError where waiting would mend nothing."""
     import psycopg  # noqa: PLC0415 - the extra
 
-    from receiver.store.postgres.dialect import Connection, in_words  # noqa: PLC0415
+    from receiver.store.postgres.dialect import Connection, in_words, is_for_good  # noqa: PLC0415
 
     try:
         raw = psycopg.connect(autocommit=True, **parameters(server))
@@ -83,19 +81,14 @@ def connect(server: Server) -> Connection:
             "DATABASE_URL: allowed: postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
         ) from None  # its words may hold what was given
     except psycopg.Error as error:
-        raise TroubleError(in_words(str(server), error)) from None
+        kind = StoreError if is_for_good(error) else TroubleError
+        raise kind(in_words(str(server), error)) from None
     return Connection(raw, str(server))
 
 
 def like_sqlite(connection: Connection) -> sqlite3.Connection:
     """For the store's functions: it is used in no way but those that dialect.Connection has."""
     return cast("sqlite3.Connection", connection)
-
-
-def begin(connection: Connection) -> None:
-    """A transaction that comes after every other receiver's before it."""
-    connection.execute("BEGIN")
-    connection.execute("SELECT pg_advisory_xact_lock(?)", (ALL_WRITES,))
 
 
 def commit(connection: Connection, who: str) -> None:
@@ -119,7 +112,7 @@ def migrate(connection: Connection, name: str) -> None:
     """Bring the database up to date; several receivers may start at once. Raises StoreError."""
     if version(connection) == len(MIGRATIONS):
         return
-    begin(connection)
+    connection.execute("BEGIN IMMEDIATE")
     try:
         found = version(connection) or 0
         _see_that_it_is_not_newer(found, name)
