@@ -67,7 +67,9 @@ async def test_one_rollback_an_incident_is_held_by_the_file_itself(database: Dat
         assert second.id != step.id
         steps.claim_step(c, second.id, "dispatching", {}, NOW)
 
-    with pytest.raises(sqlite3.IntegrityError, match=r"steps\.incident_id|one_rollback_an_incident"):
+    with pytest.raises(
+        sqlite3.IntegrityError, match=r"steps\.incident_id|one_rollback_an_incident"
+    ):
         await database.run(story)
 
 
