@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from receiver.store.postgres import server as servers
 from receiver.store.postgres.server import Server
+from receiver.store.trouble import StoreError
 from tests.chaos.deployment import APP, MINIO, Clock, Deployment, endpoints
 from tests.parts.receiver_kit import policy_text
 from tests.real.daemons import Alertmanager, Binaries
@@ -90,7 +91,7 @@ class World:
                     try:
                         if (await asyncio.to_thread(self.ask, query))[0][0]:
                             return
-                    except servers.StoreError:
+                    except StoreError:
                         pass
                     await asyncio.sleep(0.2)
         except TimeoutError:
@@ -144,7 +145,7 @@ class World:
         ended = self.ask(
             "SELECT action, state, count(*) FROM steps GROUP BY action, state ORDER BY 1, 2"
         )
-        if dict(((a, s), n) for a, s, n in ended).get(("rollback", "done")) != waves:
+        if {(a, s): n for a, s, n in ended}.get(("rollback", "done")) != waves:
             yield f"steps: {ended}"
         asked = [one.inputs["correlation_id"] for one in self.github.dispatches]
         if len(asked) != waves or len(set(asked)) != waves:
@@ -175,19 +176,14 @@ class World:
             await asyncio.sleep(rng.uniform(*every))
             try:
                 leader = await asyncio.to_thread(self.leader)
-            except servers.StoreError:
+            except StoreError:
                 continue
             victim = leader if leader and rng.random() < 0.7 else rng.choice(self.receivers)
             await asyncio.to_thread(victim.kill)
             done += 1
             await asyncio.sleep(rng.uniform(0.0, 3.0))
-            await asyncio.to_thread(_revive, victim)
+            await asyncio.to_thread(victim.start)
         return done
-
-
-def _revive(product: Product) -> None:
-    """It may be that the database is just being restarted: then it has no tables to look at, and starts all the same."""
-    product.start()
 
 
 def _board(product: Product) -> list[dict[str, Any]]:
