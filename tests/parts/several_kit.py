@@ -154,11 +154,10 @@ class World:
         if calls:
             yield f"called twice: {calls}"
         yield from self._twice_told()
-        boards = [_board(p) for p in self.receivers]
-        if boards[0] != boards[1]:
-            yield "the boards do not agree"
-        if len(boards[0]) != min(waves * size, 200):
-            yield f"the board shows {len(boards[0])}"
+        ids = [row[0] for row in self.ask("SELECT id FROM incidents ORDER BY id")]
+        one, other = (_board(product, ids) for product in self.receivers)
+        if one != other:
+            yield f"the boards do not agree: {[(a, b) for a, b in zip(one, other, strict=True) if a != b][:1]}"
 
     def _twice_told(self) -> Iterator[str]:
         """Discord has no idempotency key: what may have been posted twice is counted, and nothing else is."""
@@ -186,11 +185,14 @@ class World:
         return done
 
 
-def _board(product: Product) -> list[dict[str, Any]]:
-    status, found = fetch(f"{product.url}/api/incidents?limit=200", timeout=30)
-    assert status == 200, found
-    listed: list[dict[str, Any]] = json.loads(found)["incidents"]
-    return listed
+def _board(product: Product, ids: Sequence[int]) -> list[Any]:
+    """What it shows: the list, and each incident whole."""
+    found = []
+    for path in ("", *(f"/{number}" for number in ids)):
+        status, body = fetch(f"{product.url}/api/incidents{path}", timeout=30)
+        assert status == 200, body
+        found.append(json.loads(body))
+    return found
 
 
 def _send(manager: Alertmanager, fires: dict[str, str], over: dict[str, str]) -> None:

@@ -26,7 +26,7 @@ TOP_LEVEL = {
     "scripts": "three-line fronts, so that the guide's commands work as printed",
     "pyproject.toml": "the package, its dependencies, the tools' settings",
     "requirements.lock": "what `make run` installs, with hashes",
-    "requirements-extras.lock": "the same with the extras `pictures` and `elsewhere`",
+    "requirements-extras.lock": "the same with the extras `elsewhere`, `pictures` and `postgres`",
     "requirements-dev.lock": "what `make test` installs, with hashes",
     "Makefile": "everything a developer types",
     "Dockerfile": "our image",

@@ -70,9 +70,9 @@ def parameters(server: Server) -> dict[str, Any]:
 
 def connect(server: Server) -> Connection:
     """In autocommit. Raises TroubleError; StoreError where waiting would mend nothing."""
-    import psycopg  # noqa: PLC0415 - the extra
+    import psycopg
 
-    from receiver.store.postgres.dialect import Connection, in_words, is_for_good  # noqa: PLC0415
+    from receiver.store.postgres.dialect import Connection, in_words, is_for_good
 
     try:
         raw = psycopg.connect(autocommit=True, **parameters(server))
