@@ -1,6 +1,6 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
-# true: with all extras: pictures and elsewhere, 100 MB more.
+# true: with all extras: pictures, elsewhere and postgres, 115 MB more.
 ARG EXTRAS=false
 COPY requirements.lock requirements-extras.lock ./
 RUN if [ "$EXTRAS" = true ]; then lock=requirements-extras.lock; else lock=requirements.lock; fi \

@@ -36,6 +36,17 @@ def watching(engine: DockerEngine, app: App, tmp_path: Path) -> Callable[..., An
     return start
 
 
+_ON_BOTH = ("test_store_messages.py", "test_store_steps.py", "test_intake.py")
+"""Tried on both stores each time; all others' turn on PostgreSQL is one of the long tests."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        given = getattr(getattr(item, "callspec", None), "params", {})
+        if given.get("stores") == "postgres" and item.path.name not in _ON_BOTH:
+            item.add_marker("long")
+
+
 @pytest.fixture(params=["file", "postgres"])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
     """What holds of one holds of the other."""

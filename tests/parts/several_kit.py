@@ -161,12 +161,14 @@ class World:
 
     def _twice_told(self) -> Iterator[str]:
         """Discord has no idempotency key: what may have been posted twice is counted, and nothing else is."""
-        (copies,) = self.ask(
-            "SELECT coalesce(sum(copies), 0), count(*) FROM messages WHERE kind <> 'files'"
+        (found,) = self.ask(
+            "SELECT count(message_id), sum(copies), count(*) FILTER (WHERE message_id IS NULL AND attempts > 0)"
+            " FROM messages WHERE kind <> 'files'"
         )
+        told, copies, cut_off = map(int, found)
         posted = len(self.discord.messages)
-        if not copies[1] <= posted <= copies[1] + copies[0]:
-            yield f"{posted} messages were posted for {copies[1]}, {copies[0]} of them perhaps twice"
+        if not told <= posted <= told + copies + cut_off:
+            yield f"{posted} messages were posted for {told}, {copies} of them perhaps twice"
 
     async def harass(self, rng: random.Random, kills: int, every: tuple[float, float]) -> int:
         """Kill whoever works, or anyone, and start it again a moment later. Returns how many times."""

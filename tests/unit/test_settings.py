@@ -232,7 +232,6 @@ def test_an_unknown_name_in_the_environment_is_not_ours() -> None:
         ("DISCORD_MENTION", "@everyone", "@here"),
         ("GITHUB_REPO", "no-slash", "OWNER/NAME"),
         ("ROLLBACK_WORKFLOW", "../x.yml", r"allowed: what matches ^[\w.-]+\.ya?ml$"),
-        ("DATABASE_URL", "postgres://h/d", "sqlite:///PATH"),
         ("LOG_FORMAT", "xml", "allowed: 'text' or 'json'"),
         ("LOG_LEVEL", "verbose", "'debug'"),
         ("CONTACTS", "x" * 1001, "allowed: up to 1000 characters"),
