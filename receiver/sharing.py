@@ -12,7 +12,7 @@ from receiver.store import keys
 from receiver.store.database import Database, StoreError
 from receiver.store.postgres.clock import ServerClock
 from receiver.store.postgres.database import PostgresDatabase
-from receiver.store.postgres.lease import Lease, TermDatabase
+from receiver.store.postgres.lease import Lease, Term, TermDatabase
 from receiver.store.postgres.server import Server
 from receiver.work import Work
 
@@ -37,7 +37,7 @@ class Sharing:
         """Until ``stop``. Raises what ended one of the tasks of our work before its time."""
         self._asking = asyncio.create_task(self._lease.run(), name="lease")
         while True:
-            term = await self._lease.gained()
+            term = await self._my_turn(self._asking)
             work = make(TermDatabase(self.database, self._lease, term))
             self.work = work
             work.begin()
@@ -54,6 +54,17 @@ class Sharing:
             self.work = None
             await work.cut_off()
             log.warning("this receiver does not work any more: its lease was not renewed in time")
+
+    async def _my_turn(self, asking: asyncio.Task[None]) -> Term:
+        """Raises what ended the asking before its time."""
+        gained = asyncio.create_task(self._lease.gained(), name="turn")
+        try:
+            await asyncio.wait((gained, asking), return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                asking.result()
+            return await gained
+        finally:
+            gained.cancel()
 
     async def stop(self) -> None:
         """Finish what is in hand, and let another receiver begin. ``run`` has been cancelled before."""

@@ -8,7 +8,7 @@ from sqlite3 import Connection
 KEPT_AT_LEAST = 200
 """Incidents, however old they seem: a clock of the year 2099 forgets no more than that either."""
 _AT_ONCE = 50
-_OF_INCIDENTS = ("approvals", "evidence", "messages", "events", "alerts", "steps")
+_OF_INCIDENTS = ("pictures", "approvals", "evidence", "messages", "events", "alerts", "steps")
 """In this order: each refers only to what comes after it, and to incidents."""
 
 

@@ -30,7 +30,7 @@ class Answer(NamedTuple):
 
 
 @contextmanager
-def _logging_put_back() -> Iterator[None]:
+def logging_put_back() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
@@ -58,7 +58,7 @@ class Command:
     def __call__(self, *arguments: str | Path) -> Answer:
         """In this process, which is much less to wait for; logging is put back afterwards."""
         environment = {**dict.fromkeys(os.environ), **self.environment}
-        with _logging_put_back():
+        with logging_put_back():
             done = CliRunner(env=environment).invoke(main, [str(one) for one in arguments])
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception

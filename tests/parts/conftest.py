@@ -36,7 +36,12 @@ def watching(engine: DockerEngine, app: App, tmp_path: Path) -> Callable[..., An
     return start
 
 
-_ON_BOTH = ("test_store_messages.py", "test_store_steps.py", "test_intake.py")
+_ON_BOTH = (
+    "test_store_messages.py",
+    "test_store_steps.py",
+    "test_intake.py",
+    "test_store_retention.py",
+)
 """Tried on both stores each time; all others' turn on PostgreSQL is one of the long tests."""
 
 

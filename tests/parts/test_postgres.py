@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from pydantic import SecretStr
 
 from receiver.clock import SystemClock
@@ -27,7 +28,10 @@ from receiver.store.postgres.database import PostgresDatabase
 from receiver.store.postgres.dialect import translated
 from receiver.store.postgres.lease import Lease, LostError, Term, TermDatabase
 from receiver.store.postgres.server import Server
-from tests.parts.receiver_kit import body, receiver
+from receiver.work import Work
+from sermon_monitor.cli import main
+from tests.parts.cli_kit import logging_put_back
+from tests.parts.receiver_kit import Running, alert, body, receiver
 from tests.parts.stores import new_database
 from tests.real.postgres import PASSWORD, Postgres
 from tests.real.product import COMMAND
@@ -99,7 +103,7 @@ def test_what_waiting_would_not_mend_stops_the_start(
 async def test_what_may_pass_is_waited_for(place: str, words: str) -> None:
     with opened(place) as database:
         with pytest.raises(StoreError, match=words) as caught:
-            await database.run(lambda c: incidents.incidents(c))
+            await database.run(incidents.incidents)
         assert "s3cret" not in str(caught.value)
 
 
@@ -111,7 +115,8 @@ def test_tables_of_a_newer_release_are_left_alone(url: str) -> None:
 
 def test_a_role_that_may_make_no_tables_is_told_so(postgres_server: Postgres) -> None:
     postgres_server.database("bare")
-    ask(postgres_server.url(), "CREATE ROLE guest LOGIN PASSWORD 'guest'; SELECT 1")
+    with psycopg.connect(postgres_server.url(), autocommit=True) as connection:
+        connection.execute("CREATE ROLE guest LOGIN PASSWORD 'guest'")
     place = postgres_server.url("bare", "guest").replace("monitor:", "guest:")
     with pytest.raises(StoreError, match="needs CREATE on the database"), opened(place):
         pass
@@ -178,7 +183,7 @@ async def test_one_that_stands_still_in_a_transaction_does_not_hold_up_the_other
         "c = server.connect(server.Server(SecretStr(sys.argv[1]))); c.execute('BEGIN IMMEDIATE');"
         "print('held', flush=True); sys.stdin.read()"
     )
-    held = subprocess.Popen(
+    held = subprocess.Popen(  # noqa: ASYNC220 - it begins at once
         [COMMAND.parent / "python", "-c", code, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
@@ -237,12 +242,40 @@ async def test_the_commands_work_on_it(url: str, tmp_path: Path) -> None:
         assert PASSWORD not in refused
 
 
+async def turn(running: Running) -> Work:
+    while (work := running.receiver.work) is None:  # noqa: ASYNC110 - it comes by itself
+        await asyncio.sleep(0.05)
+    return work
+
+
+async def test_a_turn_that_was_lost_comes_again(url: str, tmp_path: Path) -> None:
+    """In one process: what it remembered of the first turn is gone in the second."""
+    async with receiver(tmp_path, DATABASE_URL=url) as running:
+        await running.post(body())
+        await running.until(lambda i: i["state"] == "open", "the incident")
+        async with asyncio.timeout(30):
+            before = await turn(running)
+            ask(
+                url,
+                "UPDATE sermon_monitor.lease SET holder = 'another', term = term + 1,"
+                " expires_at = clock_timestamp() + interval '4 seconds' RETURNING 1",
+            )
+            while running.receiver.work is before:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            assert all(task.done() for task in before.every)
+            assert running.receiver.unready() == "", "it takes webhooks all the same"
+            after = await turn(running)
+        assert after is not before
+        await running.post(body(alert("Later", fingerprint="fp-later")))
+        assert after.problem() == ""
+
+
 def _said(arguments: list[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        [COMMAND, *arguments], env=environment, capture_output=True, text=True, check=False
-    )
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
+    """In this process: a start of it costs more than the rest."""
+    with logging_put_back():
+        done = CliRunner(env=environment).invoke(main, arguments)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
+    return done.output
 
 
 def test_nothing_is_loaded_where_the_store_is_a_file() -> None:

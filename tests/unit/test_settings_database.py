@@ -47,5 +47,5 @@ def test_it_names_neither_user_nor_password() -> None:
     assert found.store == found.server
     for text in (repr(found), repr(found.server), str(found.server), repr(found.model_dump())):
         assert "word" not in text
-    with pytest.raises(StoreError, match="postgresql://db.example:5432/monitor"):
+    with pytest.raises(StoreError, match=r"postgresql://db\.example:5432/monitor"):
         _ = found.database_path
