@@ -176,6 +176,7 @@ async def test_what_was_committed_as_the_lease_ended_is_not_acted_on(url: str) -
             assert not lease.lasts(Term(term.number + 1))
 
 
+@pytest.mark.long
 async def test_one_that_stands_still_in_a_transaction_does_not_hold_up_the_others(url: str) -> None:
     """Suspended with the lock that all take: the server ends its session."""
     code = (
@@ -248,6 +249,7 @@ async def turn(running: Running) -> Work:
     return work
 
 
+@pytest.mark.long
 async def test_a_turn_that_was_lost_comes_again(url: str, tmp_path: Path) -> None:
     """In one process: what it remembered of the first turn is gone in the second."""
     async with receiver(tmp_path, DATABASE_URL=url) as running:
