@@ -103,9 +103,15 @@ def _on_server(server: Server) -> Iterator[Connection]:
     connection = servers.connect(server)
     try:
         number = servers.version(connection)
-        if number != len(servers.MIGRATIONS):
+        if number is None:
             raise StoreError(
-                f"{server}: its tables are of schema {number or 'none'}, this release knows {len(servers.MIGRATIONS)}: start the receiver of this release, which makes them"
+                f"{server} has no tables of ours yet: the receiver makes them at its start"
+            )
+        if number != len(servers.MIGRATIONS):
+            newer = number > len(servers.MIGRATIONS)
+            mends = "run the newer release" if newer else "start the receiver of this release"
+            raise StoreError(
+                f"{server} has schema {number}, this release knows {len(servers.MIGRATIONS)}: {mends}"
             )
         yield connection
     finally:
