@@ -15,6 +15,7 @@ import pytest
 
 from sermon_monitor.settings import Settings
 from tests.bench.webhooks import body
+from tests.real.postgres import PASSWORD
 from tests.real.processes import free_port, wait_for
 from tests.real.product import COMMAND, Product
 
@@ -40,7 +41,7 @@ PAGES = (
 
 def secrets() -> Iterator[str]:
     """What must not be found: the whole, what is secret of a URL, and both as they are encoded."""
-    for value in PLANTED.values():
+    for value in (*PLANTED.values(), PASSWORD):
         path = urlsplit(value).path if "://" in value else value
         for one in {value, path.rpartition("/")[2]}:
             yield from (one, quote(one, safe=""), base64.b64encode(one.encode()).decode())
@@ -50,9 +51,12 @@ def found_in(text: bytes) -> list[str]:
     return [one for one in secrets() if one.encode() in text]
 
 
-@pytest.fixture
-def product(tmp_path: Path) -> Iterator[Product]:
+@pytest.fixture(params=["file", pytest.param("postgres", marks=pytest.mark.long)])
+def product(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Product]:
+    on_server = request.param == "postgres"
+    server = request.getfixturevalue("postgres_server") if on_server else None
     settings = {
+        **({"DATABASE_URL": server.database("planted")} if server else {}),
         **PLANTED,
         "DOCKER_HOST": f"unix://{tmp_path}/no.sock",
         "APP_URL": f"http://{NOBODY}",
@@ -82,7 +86,7 @@ def ask(product: Product, method: str, path: str, **headers: str) -> bytes:
 
 def test_every_secret_is_planted() -> None:
     secret = {name.upper() for name, one in Settings.model_fields.items() if "SecretStr" in str(one.annotation)}  # fmt: skip
-    assert secret == set(PLANTED)
+    assert secret == {*PLANTED, "DATABASE_URL"}  # planted where the store is in PostgreSQL
 
 
 def test_nothing_that_is_left_shows_a_secret(product: Product) -> None:
@@ -108,7 +112,8 @@ def test_nothing_that_is_left_shows_a_secret(product: Product) -> None:
         told.append(said(product, *words))
     product.stop()
     kept = {str(path): path.read_bytes() for path in product.state.rglob("*") if path.is_file()}
-    assert any(path.endswith("receiver.sqlite3") for path in kept)
+    in_a_file = any(path.endswith("receiver.sqlite3") for path in kept)
+    assert in_a_file == ("DATABASE_URL" not in product.environment)
     kept["the log"] = product.log().encode()
     kept |= {f"answer {number}": text for number, text in enumerate(told)}
     assert {where: found for where, text in kept.items() if (found := found_in(text))} == {}
