@@ -24,7 +24,7 @@ test: lint ## lint, then the tests on real parts, but for the long ones (as root
 	@$(BIN)/python -m tests.real
 	@$(BIN)/python -m pytest -p no:cacheprovider -n 4 --dist loadfile --no-loadscope-reorder --durations=10 -m "not long" $(ARGS)
 
-long: $(VENV)/.dev ## the long tests: the toolkit's matrix with everything in one container and with bad versions, kills while putting back, the whole compose stack, units under systemd, rules that play days
+long: $(VENV)/.dev ## the long tests: the toolkit's matrix with everything in one container and with bad versions, kills while putting back, the whole compose stack, units under systemd, rules that play days, two hundred incidents under receivers that are killed
 	@$(BIN)/python -m tests.real
 	@$(BIN)/python -m pytest -p no:cacheprovider -n 2 --dist loadfile --durations=10 -m long $(ARGS)
 
