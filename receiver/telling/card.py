@@ -215,7 +215,8 @@ def compose(view: IncidentView) -> Card:
     that counts for an embed together under 5500, whatever ``view`` holds.
     """
     first = min(view.alerts, key=_by_weight, default=None)
-    lead = _safe_alert(first, 120) if first else None
+    host = clean(view.service.partition("@")[2], 40)  # one of several: docs/hosts.md
+    lead = _safe_alert(first, 80 if host else 120) if first else None
     about = clean(first.description or first.summary, 400) if first else ""
     safe = replace(  # what the templates see holds no text that has not been cleaned
         view,
@@ -230,7 +231,6 @@ def compose(view: IncidentView) -> Card:
         verdict=clean(view.verdict, 480),
     )
     running = at_work(view)
-    host = clean(view.service.partition("@")[2], 40)  # one of several: docs/hosts.md
     title = one_line(_WORDS.title(safe, lead, host))
     return Card(
         title=title,
