@@ -34,9 +34,9 @@ def view_of(
             _step_line(step)
             for step in sorted(taken, key=lambda s: s.started_at or s.ended_at or s.due_at)
         ),
-        coming=tuple(  # when a person's word is looked for again is no news to a person
-            StepLine(s.action, s.state, None if s.id in asked else s.due_at, s.words, "")
-            for s in coming
+        coming=tuple(
+            StepLine(s.action, s.state, None if s.id in asked or s.words else s.due_at, s.words, "")
+            for s in coming  # when we look again for a person's word, or at what holds a step, is no news
         ),
         person_called=person_called(history),
         contacts=settings.contacts,
