@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from receiver.clock import SystemClock
-from receiver.store import incidents, keys
+from receiver.store import incidents, keys, messages
 from receiver.store.database import StoreError
 from receiver.store.postgres import lease as leases
 from receiver.store.postgres import server as servers
@@ -197,6 +197,14 @@ async def test_one_that_stands_still_in_a_transaction_does_not_hold_up_the_other
     finally:
         held.kill()
         held.communicate()
+
+
+async def test_a_table_that_is_gone_is_trouble_of_the_store(url: str) -> None:
+    with opened(url) as database:
+        await database.run(lambda c: messages.prove_writable(c, NOW))
+        await database.run(lambda c: c.execute("DROP TABLE readiness"))
+        with pytest.raises(StoreError, match="a table of ours is gone"):
+            await database.run(lambda c: messages.prove_writable(c, NOW))
 
 
 async def test_all_sign_with_one_key(url: str) -> None:

@@ -119,17 +119,23 @@ def _value(value: Any) -> Any:
     return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
+_TROUBLE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.ReadOnlySqlTransaction,
+    errors.InsufficientPrivilege,
+    errors.UndefinedTable,
+)
+"""No fault of a change: the store as a whole cannot be used."""
+
+
 @contextlib.contextmanager
 def _in_words(name: str) -> Iterator[None]:
     try:
         yield
     except psycopg.IntegrityError as error:
         raise sqlite3.IntegrityError(_said(error)) from error
-    except (
-        psycopg.OperationalError,
-        psycopg.InterfaceError,
-        errors.ReadOnlySqlTransaction,
-    ) as error:
+    except _TROUBLE as error:
         raise TroubleError(in_words(name, error)) from error
     except psycopg.Error as error:
         raise sqlite3.ProgrammingError(_said(error)) from error
@@ -155,6 +161,8 @@ def in_words(name: str, error: psycopg.Error) -> str:
     for sign, mends in (
         ("password authentication failed", "user or password of DATABASE_URL is wrong"),
         ("no password supplied", "DATABASE_URL has no password, and PostgreSQL asks for one"),
+        ("relation", "a table of ours is gone, or of another release"),
+        ("permission denied", "the user of DATABASE_URL must own our tables"),
         ("does not exist", "create it first: docs/several-receivers.md"),
         ("resolve host", "no such host: see the name in DATABASE_URL"),
         ("Name or service not known", "no such host: see the name in DATABASE_URL"),

@@ -124,7 +124,9 @@ def migrate(connection: Connection, name: str) -> None:
             text = resources.files("receiver.store.postgres").joinpath(file)
             connection.script(text.read_text(encoding="utf-8"))
             connection.execute("UPDATE version SET number = ?", (number,))
-    except sqlite3.Error as error:
+    except (sqlite3.Error, TroubleError) as error:
+        if connection.broken:
+            raise
         connection.execute("ROLLBACK")
         raise StoreError(
             f"{name}: its tables cannot be made: {error} (the user of DATABASE_URL needs CREATE on the database)"
