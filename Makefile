@@ -27,6 +27,7 @@ test: lint ## lint, then the tests on real parts, but for the long ones (as root
 long: $(VENV)/.dev ## the long tests: the toolkit's matrix with everything in one container and with bad versions, kills while putting back, the whole compose stack, units under systemd, rules that play days, two hundred incidents under receivers that are killed
 	@$(BIN)/python -m tests.real
 	@$(BIN)/python -m pytest -p no:cacheprovider -n 2 --dist loadfile --durations=10 -m long $(ARGS)
+	@$(BIN)/python -m pytest -p no:cacheprovider -n 2 --dist loadfile -m "not long and not file" --store postgres $(ON_POSTGRES)
 
 demo: $(VENV)/.dev ## the story on a real Docker Engine, Prometheus and Alertmanager; ARGS are passed on
 	@$(BIN)/python -m tests.demo $(ARGS)
@@ -63,6 +64,7 @@ lock: ## resolve the lock files anew (needs uv)
 	$(UV) pip compile -q pyproject.toml --group build $(LOCKING) -o requirements.lock
 	$(UV) pip compile -q pyproject.toml --all-extras --group build $(LOCKING) -o requirements-extras.lock
 	$(UV) pip compile -q pyproject.toml --group dev $(LOCKING) -o requirements-dev.lock
+ON_POSTGRES := $(addprefix tests/parts/test_,receiver_http.py receiver_cards.py receiver_gates.py approval_page.py board.py github_webhooks.py emergency_stop.py maintenance.py)
 LOCKING := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 # What an installation was made from is older than its stamp. The dev lock file holds all of the other.

@@ -37,6 +37,15 @@ class AppImages(NamedTuple):
     v2: AppImage
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--store",
+        choices=["file", "postgres"],
+        default="file",
+        help="of the receivers that tests/parts start",
+    )
+
+
 def tier_missing(reason: str) -> NoReturn:
     """Skip what asks for a real part that this machine cannot give; ``reason`` says what would mend it."""
     pytest.skip(reason)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.parts import receiver_kit
 from tests.parts.backup_kit import Place, clear
 from tests.parts.exporter_app import App
 from tests.parts.exporter_kit import exporter
-from tests.parts.stores import Stores
+from tests.parts.stores import Stores, new_database
 from tests.real.engine import DockerEngine
 from tests.real.storage import Storage
 
@@ -50,6 +52,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         given = getattr(getattr(item, "callspec", None), "params", {})
         if given.get("stores") == "postgres" and item.path.name not in _ON_BOTH:
             item.add_marker("long")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _where_receivers_have_their_store(request: pytest.FixtureRequest) -> None:
+    """``--store postgres``: each STATE_DIR has a database of its own."""
+    if request.config.getoption("--store") == "postgres":
+        server = request.getfixturevalue("postgres_server")
+        receiver_kit.places.append(functools.cache(lambda _directory: new_database(server)))
 
 
 @pytest.fixture(params=["file", "postgres"])

@@ -109,6 +109,16 @@ class Running:
         return generate_latest(self._registry).decode()
 
 
+places: list[Callable[[Path], str]] = []
+"""With ``--store postgres``: what gives the DATABASE_URL of a STATE_DIR."""
+
+
+async def _its_turn(running: Receiver) -> None:
+    async with asyncio.timeout(WITHIN):
+        while running.work is None:  # noqa: ASYNC110 - it comes by itself
+            await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def receiver(directory: Path, policy: str = "", **settings: Any) -> AsyncIterator[Running]:
     """A receiver with nobody around it but who ``settings`` (as in the environment) name.
@@ -126,6 +136,7 @@ async def receiver(directory: Path, policy: str = "", **settings: Any) -> AsyncI
         "POLICY_FILE": table,
         "DISCORD_MENTION": ROLE,
         "CONTACTS": "Anna 0151 234",
+        **({"DATABASE_URL": places[0](directory / "state")} if places else {}),
         **settings,
     }
     parsed = ReceiverSettings.model_validate(values)
@@ -134,6 +145,8 @@ async def receiver(directory: Path, policy: str = "", **settings: Any) -> AsyncI
     running = Receiver(parsed, engine, registry, SystemClock(), save_first=save_first)
     try:
         application = await running.start()
+        if places:
+            await _its_turn(running)
         async with TestServer(application) as server, aiohttp.ClientSession() as session:
             yield Running(str(server.make_url("")).rstrip("/"), session, running, registry)
     finally:

@@ -201,6 +201,7 @@ async def test_what_comes_by_itself_overtakes_and_the_urgent_rings(tmp_path: Pat
         assert (status, "is overtaken" in said) == (410, True)
 
 
+@pytest.mark.file
 async def test_a_question_that_rings_has_its_button_too(tmp_path: Path) -> None:
     async with scene(tmp_path) as it:
         await it.asked(alert("Urgent"))

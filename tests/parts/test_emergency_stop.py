@@ -153,6 +153,7 @@ async def test_a_run_that_stopped_nothing_is_not_believed(tmp_path: Path) -> Non
         assert len(github.dispatches) == 1
 
 
+@pytest.mark.file
 async def test_where_neither_can_do_it_nobody_is_asked(tmp_path: Path) -> None:
     async with without_an_engine(tmp_path) as (it, github):
         github.set_workflow("rollback.yml", "disabled_manually")

@@ -50,6 +50,7 @@ def opened(c: Connection, begin: int, end: int, reason: str = "updates") -> None
     windows.open_window(c, NOW + begin * MINUTE, NOW + end * MINUTE, reason, "person", NOW)
 
 
+@pytest.mark.file
 async def test_nobody_is_called_until_it_is_over(tmp_path: Path, discord: Discord) -> None:
     store = tmp_path / "state" / "receiver.sqlite3"
     async with receiver(tmp_path, CALLS, DISCORD_WEBHOOK_URL=discord.url) as running:
@@ -209,6 +210,7 @@ def test_a_recurring_window_is_stored_when_it_comes(c: Connection) -> None:
     assert len(windows.windows(c)) == 2
 
 
+@pytest.mark.file
 async def test_a_recurring_window_holds_the_steps(tmp_path: Path, discord: Discord) -> None:
     begin = datetime.now(UTC) - MINUTE
     weekly = f'maintenance: [{{from: "{begin:%H:%M}", for: 1h, reason: every week}}]\n'

@@ -83,6 +83,7 @@ async def test_415_for_another_type(tmp_path: Path, kind: str) -> None:
         assert (await running.post(body(), **charset))[0] == 200
 
 
+@pytest.mark.file
 async def test_503_while_the_store_is_full_and_then_on_as_before(tmp_path: Path) -> None:
     async with receiver(tmp_path) as running:
         database = running.receiver._database
@@ -110,6 +111,7 @@ async def test_503_once_the_store_is_closed(tmp_path: Path) -> None:
         running.receiver._database.open()
 
 
+@pytest.mark.file
 async def test_not_ready_once_the_worker_is_dead(tmp_path: Path) -> None:
     async with receiver(tmp_path) as running:
         (worker,) = [t for t in running.work.tasks if t.get_name() == "worker"]
