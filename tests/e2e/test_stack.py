@@ -91,8 +91,7 @@ def _health(stack: Stack, service: str) -> str:
 
 
 def test_the_exporter_shows_this_machine_and_not_its_container(story: Story) -> None:
-    said = story.stage.product.metrics()
-    shows_this_machine(said)
+    said = shows_this_machine(story.stage.product.metrics)
     names = set(re.findall(r'^container_memory_usage_bytes\{[^}]*name="([^"]+)"', said, re.M))
     assert names == {APP, MINIO}, "what is watched, by the host's cgroups"
 

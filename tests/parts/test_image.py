@@ -130,7 +130,8 @@ def test_from_inside_its_container_the_exporter_shows_the_machine(
             except AssertionError as not_yet:
                 raise ConnectionError(str(not_yet)) from not_yet
 
-        shows_this_machine(wait_for(asked, "the exporter in its container"))
+        wait_for(asked, "the exporter in its container")
+        shows_this_machine(asked)
 
 
 @pytest.fixture
