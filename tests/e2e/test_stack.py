@@ -237,6 +237,15 @@ def test_a_bad_deploy_is_rolled_back_and_its_card_has_a_picture(
     assert picture["size"] > 5_000
 
 
+def test_the_monitor_ends_in_order(story: Story) -> None:
+    """In the time that the compose file gives it, after all of this."""
+    stack, _ = story
+    stack.compose("stop", "monitor")
+    state = stack.container("monitor").attrs["State"]
+    logs = stack.compose("logs", "--no-color", "--tail", "20", "monitor")
+    assert (state["ExitCode"], state["OOMKilled"]) == (0, False), logs
+
+
 def test_nothing_was_refused_and_no_secret_was_told(story: Story) -> None:
     stack, stage = story
     assert "blocked request" not in stack.compose("logs", "--no-color", "docker-proxy")
