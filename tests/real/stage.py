@@ -180,7 +180,14 @@ class Stage:
             done = len(found) == count and all(i["state"] == "resolved" for i in found) and told
             return found if done else []
 
-        return wait_for(over, "the incident to be over", within=240)
+        try:
+            return wait_for(over, "the incident to be over", within=240)
+        except AssertionError as problem:
+            seen = [
+                (i["id"], i["state"], sorted({a["name"] for a in i["alerts"]}), i["verdict"])
+                for i in self.product.incidents()
+            ]
+            raise AssertionError(f"{problem}; there are {seen}") from problem
 
     def deploy(self, image: AppImage) -> None:
         """Deploy as the application's own pipeline does: another tag into the compose file, and up."""
