@@ -93,8 +93,7 @@ class Stack:
         (directory / "alertmanager.yml").write_text(text)
         prometheus = directory / "prometheus.yml"
         config: dict[str, Any] = yaml.safe_load(prometheus.read_text(encoding="utf-8"))
-        # Two seconds: in one a container on a busy machine does not always answer, and we would be blind.
-        config["global"] = dict.fromkeys(config["global"], "2s") | {"evaluation_interval": "1s"}
+        config["global"] = dict.fromkeys(config["global"], "1s")
         prometheus.write_text(yaml.safe_dump(config))
 
     def url(self, port: int) -> str:
