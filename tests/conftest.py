@@ -125,6 +125,8 @@ def app_images(engine: DockerEngine, python_image: str, tell: Tell) -> AppImages
 def pytest_configure() -> None:
     # A cancelled run gets SIGTERM: the fixtures' ends must run then, as they do after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell starts what it puts in the background deaf to Ctrl-C, and so would be all that we start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("CI") == "true" and "PYTEST_XDIST_WORKER" not in os.environ:
         threading.Thread(target=_beat, args=(time.monotonic(),), daemon=True).start()
 

@@ -18,7 +18,7 @@ from tests.parts.deployment.alike import differences
 from tests.parts.deployment.kit import ROOT, START, facts_of
 from tests.parts.deployment.volunteer import Volunteer, at_a_terminal, typed
 from tests.real.images import app_image
-from tests.real.processes import wait_for
+from tests.real.processes import fetch, wait_for
 from tests.real.project import APP, MINIO, PROJECT, Project
 
 TRANSCRIPTS = ROOT / "docs" / "transcripts"
@@ -96,6 +96,7 @@ def port_taken(machine: Machine) -> None:
     port = machine.project.app_url.rpartition(":")[2]
     program = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", port]
     machine.programs.append(subprocess.Popen(program, stderr=subprocess.DEVNULL))
+    wait_for(lambda: fetch(f"http://127.0.0.1:{port}/")[0] == 200, "the program at the port")
 
 
 def ended_by_its_owner(machine: Machine) -> None:
