@@ -37,7 +37,6 @@ from receiver.http import Http, open_session
 from receiver.maintenance.windows import open_around_deployment
 from receiver.metrics import Metrics, StoreGauges
 from receiver.notifiers import configured
-from receiver.pictures.studio import Studio
 from receiver.rollback.readiness import RollbackReady
 from receiver.rollback.route import Router
 from receiver.settings import ReceiverSettings
@@ -130,7 +129,6 @@ class Receiver:
         self._sessions: list[aiohttp.ClientSession] = []
         self._sentries: list[asyncio.Task[None]] = []
         self._ready: RollbackReady | None = None
-        self._studio: Studio | None = None
 
     async def start(self) -> web.Application:
         """Open the store, begin to work, and return what is to be listened with."""

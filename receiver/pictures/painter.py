@@ -11,6 +11,7 @@ import io
 import os
 import resource
 import sys
+from typing import Any
 
 from receiver.pictures.drawing import Drawing, MarkKind, from_json, shown
 
@@ -87,33 +88,26 @@ def draw(drawing: Drawing) -> bytes:
         colour = _COLOURS[mark.kind]
         at = min(max(mark.at, drawing.begin), drawing.end)
         axes.axvline(at, color=colour, lw=2.5, alpha=0.9)
-        badge = {"boxstyle": "circle,pad=0.22", "facecolor": colour, "edgecolor": _GROUND}
+        circle = {"boxstyle": "circle,pad=0.22", "facecolor": colour, "edgecolor": _GROUND}
+        badge: dict[str, Any] = {
+            "color": _GROUND,
+            "size": 17,
+            "weight": "bold",
+            "ha": "center",
+            "va": "center",
+            "bbox": circle,
+        }
         above = 1.0 - 0.12 * ((number - 1) % 3)  # so that what happens at once does not hide itself
         axes.text(
             at,
             above,
             str(number),
             transform=axes.get_xaxis_transform(),
-            color=_GROUND,
-            size=17,
-            weight="bold",
-            ha="center",
-            va="center",
-            bbox=badge,
             zorder=5,
+            **badge,
         )
         line = 1 - (HEIGHT + LINE * (number - 1) + 4) / height
-        figure.text(
-            0.045,
-            line,
-            str(number),
-            color=_GROUND,
-            size=17,
-            weight="bold",
-            ha="center",
-            va="center",
-            bbox=badge,
-        )
+        figure.text(0.045, line, str(number), **badge)
         figure.text(
             0.085, line, f"{mark.clock}  {mark.words}", color=_INK, size=_SMALL, va="center"
         )

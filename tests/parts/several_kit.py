@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from receiver.store.postgres import server as servers
 from receiver.store.postgres.server import Server
 from receiver.store.trouble import StoreError
-from tests.chaos.deployment import APP, MINIO, Clock, Deployment, endpoints
+from tests.chaos.deployment import Deployment
+from tests.chaos.surroundings import surroundings
 from tests.parts.receiver_kit import policy_text
 from tests.real.daemons import Alertmanager, Binaries
 from tests.real.postgres import Postgres
@@ -26,7 +27,6 @@ from tests.real.product import Product
 from tests.standins.discord import Discord
 from tests.standins.github import GitHub, Script
 
-WORKFLOW = Path(__file__).parents[2] / ".github" / "workflows" / "rollback.yml"
 ROUTES = """
 route: {receiver: both, group_by: [service], group_wait: 0s, group_interval: 1s, repeat_interval: 5s}
 receivers:
@@ -220,28 +220,15 @@ async def world(
     server: Postgres, url: str, binaries: Binaries, directory: Path
 ) -> AsyncIterator[World]:
     """Everything, started."""
-    (directory / "state").mkdir(parents=True)
-    (directory / "policy.yml").write_text(policy_text(recheck="300ms"))
-    deployment = Deployment(directory, Clock(directory / "clock"))
     async with AsyncExitStack() as stack:
-        discord = await stack.enter_async_context(Discord(rate_limit=(1000, 1.0)))
-        github = await stack.enter_async_context(GitHub([WORKFLOW]))
-        await stack.enter_async_context(deployment.serving())
-        app, minio = await stack.enter_async_context(endpoints(deployment))
-        made = World(url, deployment, discord, github)
+        around = await stack.enter_async_context(surroundings(directory))
+        (directory / "policy.yml").write_text(policy_text(recheck="300ms"))
+        made = World(url, around.deployment, around.discord, around.github)
         settings = {
+            **around.settings,
             "DATABASE_URL": url,
             "STATE_DIR": str(directory / "state"),
             "POLICY_FILE": str(directory / "policy.yml"),
-            "APP_URL": app,
-            "MINIO_URL": minio,
-            "APP_SERVICE": APP,
-            "MINIO_SERVICE": MINIO,
-            "DOCKER_HOST": deployment.host,
-            "DISCORD_WEBHOOK_URL": discord.url,
-            "GITHUB_TOKEN": github.token,
-            "GITHUB_REPO": github.repository,
-            "GITHUB_API_URL": github.base_url,
             "COOLDOWN": "0s",
             "MAX_ROLLBACKS_PER_DAY": "100",
         }

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.chaos.deployment import APP, MINIO, Clock, Deployment, endpoints
+from tests.chaos.deployment import APP, Deployment
+from tests.chaos.surroundings import surroundings
 from tests.conftest import Tell
 from tests.parts.receiver_kit import Running, policy_text, receiver, step
 from tests.real.daemons import NEWEST, OLDER, SUITE, Alertmanager, alertmanager_of
@@ -25,7 +26,6 @@ from tests.standins.discord import Discord
 from tests.standins.github import GitHub, Script
 
 pytestmark = [pytest.mark.daemons, pytest.mark.timeout(600)]
-WORKFLOW = Path(__file__).parents[2] / ".github" / "workflows" / "rollback.yml"
 ROUTES = """
 route: {receiver: sermon-monitor, group_by: [service], group_wait: 0s, group_interval: 1s,
         repeat_interval: 1s}
@@ -88,28 +88,9 @@ class Scene:
 @asynccontextmanager
 async def staged(directory: Path) -> AsyncIterator[tuple[Scene, dict[str, str]]]:
     """The scene, and the settings that lead a receiver to it."""
-    (directory / "state").mkdir(parents=True)
-    deployment = Deployment(directory, Clock(directory / "clock"))
-    async with AsyncExitStack() as stack:
-        discord = await stack.enter_async_context(Discord(rate_limit=(1000, 1.0)))
-        github = await stack.enter_async_context(GitHub([WORKFLOW]))
-        await stack.enter_async_context(deployment.serving())
-        app, minio = await stack.enter_async_context(endpoints(deployment))
-        deployment.deploy_bad()
-        yield (
-            Scene(deployment, github, discord),
-            {
-                "APP_URL": app,
-                "MINIO_URL": minio,
-                "APP_SERVICE": APP,
-                "MINIO_SERVICE": MINIO,
-                "DOCKER_HOST": deployment.host,
-                "DISCORD_WEBHOOK_URL": discord.url,
-                "GITHUB_TOKEN": github.token,
-                "GITHUB_REPO": github.repository,
-                "GITHUB_API_URL": github.base_url,
-            },
-        )
+    async with surroundings(directory) as around:
+        around.deployment.deploy_bad()
+        yield Scene(around.deployment, around.github, around.discord), around.settings
 
 
 async def story(shape: str, program: Path, directory: Path) -> str:

@@ -66,7 +66,9 @@ class PostgresDatabase(Database):
         try:
             servers.migrate(link, str(self.server))
             self._ask_the_time(link)
-        except BaseException:
+        except (
+            BaseException
+        ):  # also what ends the process: nobody else knows of this connection yet
             link.close()
             raise
         self._link = link
