@@ -108,19 +108,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with _stage(arguments.alertmanagers) as (stage, v1, v2):
-            seen = 0
             meanwhile = _killing(stage, arguments.kill)
             if arguments.scene != 2:
                 console.rule("Scene 1: the app is stopped; a restart cures it")
                 _ended(restart_cures(stage, tell, meanwhile=meanwhile))
-                seen = 1
             if arguments.scene != 1:
                 console.rule("Scene 2: a bad deploy; a restart does not cure it; one rollback does")
-                _ended(
-                    bad_deploy_is_rolled_back(
-                        stage, tell, v1, v2, incidents_before=seen, meanwhile=meanwhile
-                    )
-                )
+                _ended(bad_deploy_is_rolled_back(stage, tell, v1, v2, meanwhile=meanwhile))
             tell(
                 f"cards on Discord: {len(stage.cards)}; dispatches on GitHub: {len(stage.github.dispatches)}"
             )

@@ -22,9 +22,8 @@ def test_both_scenes(
 ) -> None:
     with staged(engine, binaries, app_images, tmp_path, 1) as stage:
         restart_cures(stage, tell)
-        incident = bad_deploy_is_rolled_back(
-            stage, tell, app_images.v1, app_images.v2, incidents_before=1
-        )
+        incident = bad_deploy_is_rolled_back(stage, tell, app_images.v1, app_images.v2)
+        assert len(stage.incidents()) == 2
         (dispatch,) = stage.github.dispatches
         assert dispatch.inputs["target_commit"] == app_images.v1.revision
         assert dispatch.inputs["force_rollback"] == "true"

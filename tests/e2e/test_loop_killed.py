@@ -41,7 +41,7 @@ def test_both_scenes_with_two_alertmanagers_and_kill_9(
 
         stage.github.hook("dispatch", die_at_dispatch)
         incident = bad_deploy_is_rolled_back(
-            stage, tell, app_images.v1, app_images.v2, incidents_before=1, meanwhile=die
+            stage, tell, app_images.v1, app_images.v2, meanwhile=die
         )
         assert any("found again" in event["words"] for event in incident["events"]), incident[
             "events"

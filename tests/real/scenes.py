@@ -17,21 +17,20 @@ def restart_cures(
     stage: Stage,
     tell: Tell,
     *,
-    incidents_before: int = 0,
     meanwhile: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Scene 1: somebody stops the app; a restart cures it; nothing is dispatched. The closed incident."""
-    dispatches = len(stage.github.dispatches)
+    dispatches, known = len(stage.github.dispatches), stage.known()
     tell(f"docker stop {APP}")
     stage.engine.docker("stop", "--time", "1", APP)
     stage.wait_firing()
     if meanwhile:
         meanwhile()
-    incident = stage.wait_over(incidents_before + 1)[0]
+    incident = stage.wait_over(known, "restart")
     assert len(stage.github.dispatches) == dispatches, (
         "a restart was enough, and yet a rollback was dispatched"
     )
-    _same_card(stage, incidents_before + 1)
+    _same_card(stage)
     # A monitor that was killed exports nothing: the alert ends for a moment, and its steps with it.
     restarts = [s["state"] for s in incident["steps"] if s["action"] == "restart"]
     assert restarts.count("done") == 1, incident["steps"]
@@ -46,7 +45,6 @@ def bad_deploy_is_rolled_back(
     good: AppImage,
     bad: AppImage,
     *,
-    incidents_before: int = 0,
     meanwhile: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Scene 2: a good version, then a broken one; one dispatch; the good one runs again. The closed incident."""
@@ -54,24 +52,25 @@ def bad_deploy_is_rolled_back(
     tell(f"waiting until {good.tag} has proved good (GOOD_AFTER)")
     stage.wait_good(good)
     tell(f"deploying {bad.tag}, which is broken")
+    known = stage.known()
     stage.deploy(bad)
     stage.wait_firing()
     if meanwhile:
         meanwhile()
-    incident = stage.wait_over(incidents_before + 1)[0]
+    incident = stage.wait_over(known, "rollback")
     assert len(stage.github.dispatches) == dispatches + 1, (
         f"{len(stage.github.dispatches) - dispatches} dispatches"
     )
     assert stage.runs() == good.id, "another version runs"
     wait_for(lambda: fetch(f"{stage.project.app_url}/api/health")[0] == 200, "the app to answer")
-    _same_card(stage, incidents_before + 1)
+    _same_card(stage)
     rollbacks = [s["state"] for s in incident["steps"] if s["action"] == "rollback"]
     assert rollbacks.count("done") == 1, incident["steps"]
     assert set(rollbacks) <= {"done", "dropped"}, incident["steps"]
     return incident
 
 
-def _same_card(stage: Stage, incidents: int) -> None:
+def _same_card(stage: Stage) -> None:
     """One card an incident, and its last version says that it is over.
 
     A kill between Discord's answer and its record leaves a copy, for webhooks have no idempotency
@@ -81,7 +80,8 @@ def _same_card(stage: Stage, incidents: int) -> None:
     for message in stage.cards:
         footer = message.embeds[0]["footer"]["text"]
         by_incident.setdefault(footer.split(" · ")[1], []).append(message.embeds[0])
-    assert len(by_incident) == incidents, [m.content for m in stage.discord.messages]
+    incidents = stage.incidents()
+    assert len(by_incident) == len(incidents), [m.content for m in stage.discord.messages]
     for copies in by_incident.values():
         kept = copies[-1]
         assert "Over" in kept["title"], kept["title"]

@@ -8,7 +8,6 @@ else's with a service called ``minio``, which nothing may touch.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import os
 import shutil
@@ -24,9 +23,10 @@ from target.files import replace_text
 from target.members import members
 from target.settings import DeploymentSettings
 from target.version_keeper import LedgerFile
-from target.versions import OWN_IMAGES, observe
+from target.versions import observe
 from tests.parts.deployment.kit import START, facts_of, proved
 from tests.parts.matrix.compose_text import APART, PATIENT, SHORT, SINGLE
+from tests.parts.matrix.fingerprint import TMPFS_BYTES, fingerprint
 from tests.parts.matrix.neighbour import Neighbour
 from tests.real.engine import DockerEngine
 from tests.real.images import AppImage
@@ -41,7 +41,6 @@ STOP_SECONDS = 20
 """It ends at once; on a machine under load that is late."""
 SERMON = b"the sermon of Sunday"
 NOBODY = 65534
-TMPFS_BYTES = 4 * 1024 * 1024
 
 
 class Place:
@@ -216,13 +215,28 @@ class Place:
         """All but ``stopped``, which do not run."""
         for container in self.containers():
             if container.name in stopped:
-                self.client.stop(container.id, STOP_SECONDS)
+                self._stop_in_order(container.name)
             elif container.state == "paused":
                 self.client.unpause(container.id)
             elif not container.running:
                 self.client.start(container.id)
                 if container.name == MINIO:  # which has no healthcheck to wait for
                     wait_for(partial(fetch, self.environment()["MINIO_URL"]), "MinIO")
+
+    def _stop_in_order(self, name: str) -> None:
+        """As whoever stops it means it: it is given the time to listen to signals, and is not killed."""
+
+        def now() -> Container:
+            return next(one for one in self.containers() if one.name == name)
+
+        for _ in range(3):
+            if now().running:
+                wait_for(lambda: _is_well(now()), f"{name} to be well")
+                self.client.stop(now().id, STOP_SECONDS)
+            if now().exit_code == 0:
+                return
+            self.client.start(now().id)
+        raise AssertionError(f"{name} does not end by itself")
 
     def _stopped_in(self, state: str) -> set[str]:
         if state in ("running", "directory missing", "engine down", "half-up"):
@@ -305,21 +319,7 @@ class Place:
 
     def fingerprint(self) -> dict[str, Any]:
         """Everything that a look, a refusal or a dry run must leave as it is."""
-        containers = self.client.containers()
-        return {
-            "containers": sorted(
-                (c.name, c.id, c.state, str(c.started_at), c.image_id) for c in containers
-            ),
-            "images": sorted((i.id, *_not_ours(i.tags)) for i in self.client.images()),
-            "volumes": sorted(v.name for v in self.engine.client.volumes.list()),
-            "networks": sorted(str(n.id) for n in self.engine.client.networks.list()),
-            "sermon": _file(self.sermon()),
-            "files": {
-                str(path): _file(path)
-                for path in sorted(self.disk.rglob("*"))
-                if path.name != "filler"
-            },
-        }
+        return fingerprint(self.client, self.engine, self.disk, self.sermon())
 
     def stranger(self) -> tuple[str, str, str]:
         try:
@@ -331,15 +331,3 @@ class Place:
 
 def _is_well(container: Container) -> bool:
     return container.running and container.health in (None, "healthy")
-
-
-def _not_ours(tags: tuple[str, ...]) -> list[str]:
-    """A way back that was kept for a rollback which then was refused harms nobody."""
-    return [tag for tag in tags if not tag.startswith(OWN_IMAGES)]
-
-
-def _file(path: Path) -> tuple[int, int, int, str]:
-    """Mode, inode, time of change, content."""
-    status = path.lstat()
-    content = path.read_bytes() if path.is_file() and status.st_size < TMPFS_BYTES else b""
-    return (status.st_mode, status.st_ino, status.st_mtime_ns, hashlib.sha256(content).hexdigest())

@@ -1,0 +1,43 @@
+"""What must be the same before and after a look, a refusal and a dry run."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from target.engine import Engine
+from target.versions import OWN_IMAGES
+from tests.real.engine import DockerEngine
+
+TMPFS_BYTES = 4 * 1024 * 1024
+"""Size of the disk on which everything of the deployment lies."""
+
+
+def fingerprint(client: Engine, engine: DockerEngine, disk: Path, sermon: Path) -> dict[str, Any]:
+    """Containers, images, volumes, networks, what the volume holds, and every file with its time."""
+    containers = client.containers()
+    return {
+        "containers": sorted(
+            (c.name, c.id, c.state, str(c.started_at), c.image_id) for c in containers
+        ),
+        "images": sorted((i.id, *_not_ours(i.tags)) for i in client.images()),
+        "volumes": sorted(v.name for v in engine.client.volumes.list()),
+        "networks": sorted(str(n.id) for n in engine.client.networks.list()),
+        "sermon": _file(sermon),
+        "files": {
+            str(path): _file(path) for path in sorted(disk.rglob("*")) if path.name != "filler"
+        },
+    }
+
+
+def _not_ours(tags: tuple[str, ...]) -> list[str]:
+    """A way back that was kept for a rollback which then was refused harms nobody."""
+    return [tag for tag in tags if not tag.startswith(OWN_IMAGES)]
+
+
+def _file(path: Path) -> tuple[int, int, int, str]:
+    """Mode, inode, time of change, content."""
+    status = path.lstat()
+    content = path.read_bytes() if path.is_file() and status.st_size < TMPFS_BYTES else b""
+    return (status.st_mode, status.st_ino, status.st_mtime_ns, hashlib.sha256(content).hexdigest())
