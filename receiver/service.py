@@ -29,6 +29,7 @@ from receiver.board.wiring import Board
 from receiver.clock import Clock, SteadyClock
 from receiver.deciding.policy import Confirm, Policy, load_policy
 from receiver.deciding.situation import Lookout
+from receiver.duty import Duty, Ground
 from receiver.github.client import GitHub
 from receiver.hearing.alertmanager import Webhook
 from receiver.hearing.github import GitHubHook
@@ -44,7 +45,6 @@ from receiver.signing import Signer, open_signer
 from receiver.store import incidents
 from receiver.store.database import Database
 from receiver.verify import Confirmer
-from receiver.work import Ground, Work
 from target.engine import Engine
 from target.versions import Release
 
@@ -124,7 +124,7 @@ class Receiver:
 
             self._sharing = Sharing(settings.server, clock, monotonic)
             self._clock, self._database = self._sharing.clock, self._sharing.database
-        self._own: Work | None = None
+        self._own: Duty | None = None
         self._gauges: StoreGauges | None = None
         self._sessions: list[aiohttp.ClientSession] = []
         self._sentries: list[asyncio.Task[None]] = []
@@ -203,16 +203,16 @@ class Receiver:
     def _begin(self, ground: Ground) -> None:
         """Work at once; or, beside other receivers, when it is our turn."""
         if self._sharing is None:
-            self._own = Work(ground, self._database)
+            self._own = Duty(ground, self._database)
             self._own.begin()
             return
-        turns = self._sharing.run(lambda database: Work(ground, database))
+        turns = self._sharing.run(lambda database: Duty(ground, database))
         self._sentries.append(asyncio.create_task(turns, name="turn among the receivers"))
 
     @property
-    def work(self) -> Work | None:
+    def duty(self) -> Duty | None:
         """None while another receiver works."""
-        return self._own if self._sharing is None else self._sharing.work
+        return self._own if self._sharing is None else self._sharing.duty
 
     def _look_ahead(self, router: Router) -> None:
         """Begin to look whether a rollback could be begun. In a dry run nobody is asked."""
@@ -223,20 +223,20 @@ class Receiver:
         self._sentries.append(asyncio.create_task(self._ready.run(), name="readiness"))
 
     def _arrived(self, webhook: Webhook) -> None:
-        if self.work is not None:
-            self.work.arrived(webhook)
+        if self.duty is not None:
+            self.duty.arrived(webhook)
 
     def _wake(self) -> None:
-        if self.work is not None:
-            self.work.wake()
+        if self.duty is not None:
+            self.duty.wake()
 
     def unready(self) -> str:
         """Why work is not being done, in words; empty when it is."""
         for task in self._sentries:
             if task.done():
                 return f"the {task.get_name()} has ended"
-        if self.work is not None:
-            return self.work.problem()
+        if self.duty is not None:
+            return self.duty.problem()
         return "" if self._sharing else "not started"
 
     async def wait_failure(self) -> None:

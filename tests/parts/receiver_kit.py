@@ -17,9 +17,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from receiver.actions.local_rollback import SaveFirst
 from receiver.clock import SystemClock
+from receiver.duty import Duty
 from receiver.service import Receiver
 from receiver.settings import ReceiverSettings
-from receiver.work import Work
 from target.engine import Engine
 from tests.parts.exporter_kit import NOWHERE
 
@@ -69,10 +69,10 @@ class Running:
         self._registry = registry
 
     @property
-    def work(self) -> Work:
+    def duty(self) -> Duty:
         """What it does, where it is the one who does it."""
-        assert self.receiver.work is not None
-        return self.receiver.work
+        assert self.receiver.duty is not None
+        return self.receiver.duty
 
     async def post(self, body: bytes | dict[str, Any], **headers: str) -> tuple[int, Any]:
         """POST /alerts: status and the parsed answer."""
@@ -115,7 +115,7 @@ places: list[Callable[[Path], str]] = []
 
 async def _its_turn(running: Receiver) -> None:
     async with asyncio.timeout(WITHIN):
-        while running.work is None:  # noqa: ASYNC110 - it comes by itself
+        while running.duty is None:  # noqa: ASYNC110 - it comes by itself
             await asyncio.sleep(0.01)
 
 

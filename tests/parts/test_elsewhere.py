@@ -68,7 +68,7 @@ class Night:
     def keeper(self) -> Keeper:
         it = self.running.receiver
         way = Elsewhere(it.settings.fallbacks)
-        return Keeper(it._database, it.settings, self.running.work.outbox._metrics, it._clock, way)
+        return Keeper(it._database, it.settings, self.running.duty.outbox._metrics, it._clock, way)
 
     async def later(self, minutes: float) -> None:
         """What rang rang so much earlier."""
@@ -93,7 +93,7 @@ async def night(tmp_path: Path, *, failures: int = 1000, **settings: Any) -> Asy
             **settings,
         }
         async with receiver(tmp_path, policy_text(ROWS), **given) as running:
-            (own,) = (t for t in running.work.sentries if t.get_name() == "telling elsewhere")
+            (own,) = (t for t in running.duty.sentries if t.get_name() == "telling elsewhere")
             own.cancel()  # the test says when to look
             yield Night(running, there, discord, app)
 

@@ -57,7 +57,7 @@ async def after_a_failed_rollback(it: Scene, ran_for: int = RAN_FOR) -> None:
         assert steps.claim_step(c, found.id, "searching", LOST, now)
 
     await receiver._database.run(change)
-    it.running.work.worker.wake()
+    it.running.duty.worker.wake()
     await it.running.until(ended("rollback", "failed"), "the failure")
 
 

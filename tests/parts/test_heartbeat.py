@@ -85,7 +85,7 @@ async def test_a_sign_of_life_that_does_not_arrive(tmp_path: Path, trouble: str)
 
 async def test_without_being_ready_there_is_no_sign_of_life(tmp_path: Path) -> None:
     async with outside() as there, receiver(tmp_path, HEARTBEAT_URL=there.url) as running:
-        (worker,) = [t for t in running.work.tasks if t.get_name() == "worker"]
+        (worker,) = [t for t in running.duty.tasks if t.get_name() == "worker"]
         worker.cancel()
         await asyncio.wait([worker])
         beating = asyncio.create_task(beat(running))

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from receiver.clock import SystemClock
+from receiver.duty import Duty
 from receiver.store import incidents, keys, messages
 from receiver.store.database import StoreError
 from receiver.store.postgres import lease as leases
@@ -28,7 +29,6 @@ from receiver.store.postgres.database import PostgresDatabase
 from receiver.store.postgres.dialect import translated
 from receiver.store.postgres.lease import Lease, LostError, Term, TermDatabase
 from receiver.store.postgres.server import Server
-from receiver.work import Work
 from sermon_monitor.cli import main
 from tests.parts.cli_kit import logging_put_back
 from tests.parts.receiver_kit import Running, alert, body, receiver
@@ -251,10 +251,10 @@ async def test_the_commands_work_on_it(url: str, tmp_path: Path) -> None:
         assert PASSWORD not in refused
 
 
-async def turn(running: Running) -> Work:
-    while (work := running.receiver.work) is None:  # noqa: ASYNC110 - it comes by itself
+async def turn(running: Running) -> Duty:
+    while (duty := running.receiver.duty) is None:  # noqa: ASYNC110 - it comes by itself
         await asyncio.sleep(0.05)
-    return work
+    return duty
 
 
 @pytest.mark.long
@@ -270,7 +270,7 @@ async def test_a_turn_that_was_lost_comes_again(url: str, tmp_path: Path) -> Non
                 "UPDATE sermon_monitor.lease SET holder = 'another', term = term + 1,"
                 " expires_at = clock_timestamp() + interval '4 seconds' RETURNING 1",
             )
-            while running.receiver.work is before:  # noqa: ASYNC110
+            while running.receiver.duty is before:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             assert all(task.done() for task in before.every)
             assert running.receiver.unready() == "", "it takes webhooks all the same"

@@ -134,7 +134,7 @@ async def test_a_note_about_no_incident_is_told_once(tmp_path: Path, discord: Di
         discord.fail_next(503)
         note, now = Note(title="Maintenance begins"), datetime.now(UTC)
         await running.receiver._database.run(lambda c: messages.add_note(c, note, "discord", now))
-        running.work.worker.told.set()
+        running.duty.worker.told.set()
         await settle(running)
     assert [title(message) for message in discord.messages] == ["Maintenance begins"]
 
@@ -221,7 +221,7 @@ async def test_a_long_outage_leaves_no_flood(tmp_path: Path, discord: Discord, e
             await running.post(every("resolved"))
             await running.until(lambda i: i["state"] == "resolved", "the end")
         await discord.start()
-        running.work.worker.told.set()
+        running.duty.worker.told.set()
         await settle(running)
         trail = [e["kind"] for i in await running.incidents() for e in i["events"]]
     assert len(discord.messages) == len(services), "one true card each, and no call or note beside"

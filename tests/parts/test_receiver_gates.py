@@ -110,7 +110,7 @@ async def test_an_incident_that_our_code_cannot_handle_keeps_no_other_waiting(
     tmp_path: Path, discord: Discord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with receiver(tmp_path, DISCORD_WEBHOOK_URL=discord.url) as running:
-        worker = running.work.worker
+        worker = running.duty.worker
         handle = worker.handle
 
         async def faulty(incident_id: int) -> None:

@@ -114,7 +114,7 @@ async def test_503_once_the_store_is_closed(tmp_path: Path) -> None:
 @pytest.mark.file
 async def test_not_ready_once_the_worker_is_dead(tmp_path: Path) -> None:
     async with receiver(tmp_path) as running:
-        (worker,) = [t for t in running.work.tasks if t.get_name() == "worker"]
+        (worker,) = [t for t in running.duty.tasks if t.get_name() == "worker"]
         worker.cancel()
         await asyncio.wait([worker])
         assert await running.get("/readyz") == (503, "the worker has ended\n")

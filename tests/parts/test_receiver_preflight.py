@@ -101,7 +101,7 @@ async def test_asking_again_costs_little(stage: Stage) -> None:
         await running.post(body())
         await running.until(lambda i: step(i, "rollback").get("words"), "a reason")
         for _ in range(10):
-            running.work.worker.wake()
+            running.duty.worker.wake()
             await asyncio.sleep(0.05)
         first = len(stage.github.requests)
         assert first == 6, [seen.path for seen in stage.github.requests]

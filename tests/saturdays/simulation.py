@@ -107,8 +107,8 @@ class Simulation:
     def __post_init__(self) -> None:
         settings = self.receiver.settings
         self.database = self.receiver._database
-        assert self.receiver.work is not None
-        self.work = self.receiver.work
+        assert self.receiver.duty is not None
+        self.duty = self.receiver.duty
         self.intake = Intake(
             policy=self.receiver.policy,
             notifier="discord",
@@ -156,8 +156,8 @@ class Simulation:
         if self.machine.moment >= self._next_tick:
             await self._tick()
         for _ in range(50):
-            await self.work.worker._round()
-            self._wait = await self.work.outbox._next()
+            await self.duty.worker._round()
+            self._wait = await self.duty.outbox._next()
             await self._hear()
             due = await self.database.run(agenda.next_due)
             if self._wait > 0 and not (due and due <= self.machine.moment):
@@ -285,12 +285,12 @@ async def simulated(directory: Path, begin: datetime) -> AsyncIterator[Simulatio
 
 async def _stand_still(receiver: Receiver) -> None:
     """Its own loops wait in real time: from now on they are turned by hand."""
-    assert receiver.work is not None
-    tasks = [*receiver.work.every, *receiver._sentries]
+    assert receiver.duty is not None
+    tasks = [*receiver.duty.every, *receiver._sentries]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    receiver.work.tasks, receiver.work.sentries, receiver._sentries = [], [], []
+    receiver.duty.tasks, receiver.duty.sentries, receiver._sentries = [], [], []
 
 
 def conditions(deployment: Deployment) -> Iterator[Condition]:

@@ -244,7 +244,7 @@ async def test_approve_asks_a_person(here: Here, when: str, choice: Choice) -> N
         assert await here.image() == here.images.v2.id
         told = await database.run(lambda c: decide(c, 1, choice, "Anna", datetime.now(UTC)))
         assert told.done, told.words
-        running.work.worker.wake()
+        running.duty.worker.wake()
         if choice == "granted":
             await running.until(ended("rollback", "done", "failed"), "the end")
             assert await here.image() == here.images.v1.id

@@ -45,7 +45,7 @@ FINISH_WITHIN = 20.0
 
 @dataclass(frozen=True)
 class Ground:
-    """What work stands on, whoever does it and how often it is begun."""
+    """What a duty stands on, whoever does it and how often it is begun."""
 
     settings: ReceiverSettings
     policy: Policy
@@ -61,7 +61,7 @@ class Ground:
     unready: Callable[[], str]
 
 
-class Work:
+class Duty:
     """``begin`` once; then ``finish``, or ``cut_off``."""
 
     def __init__(self, ground: Ground, database: Database) -> None:
