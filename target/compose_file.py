@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import yaml
 
+from target.yaml_text import YamlError, compose_yaml
+
 MARK = "# sermon-monitor: was "
 _ORIGINAL = r"""\s*# sermon-monitor: was (?P<was>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'](?:[^\r\n]*?[^\s])??)(?=\s+#|\s*$)"""
 _REST = re.compile(r"[ \t]*(?:[ \t]#[^\r\n]*)?(?=\r?\n|\r?\Z)")
@@ -106,8 +108,8 @@ def restore(text: str, service: str, written: str, original: str | None) -> str:
 def unquoted(written: str) -> str:
     """The value of a scalar as it stands in a file: ``"a:b"`` and ``'a:b'`` are ``a:b``."""
     try:
-        node = yaml.compose(written, Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
+        node = compose_yaml(written)
+    except YamlError:
         return written
     return node.value if isinstance(node, yaml.ScalarNode) else written
 
@@ -123,9 +125,9 @@ def _check(text: str, service: str, reference: str) -> None:
 
 def _root(text: str) -> yaml.Node | None:
     try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise ComposeFileError(f"not a YAML file: {' '.join(str(error).split())}") from error
+        return compose_yaml(text)
+    except YamlError as error:
+        raise ComposeFileError(f"not a YAML file: {error}") from error
 
 
 def _pair(node: yaml.Node | None, key: str, where: str) -> tuple[yaml.Node, yaml.Node]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from receiver.deciding import gates
@@ -19,6 +18,7 @@ from receiver.deciding.named_facts import NOW, facts_of
 from receiver.deciding.policy import Confirm, Decision, Policy, PolicyStep, Row, Standing, decide
 from receiver.records import Severity
 from target.durations import Duration, format_duration
+from target.yaml_text import YamlError, parse_yaml
 
 
 class ExpectationError(Exception):
@@ -116,9 +116,9 @@ class Outcome:
 def parse_expectations(text: str, name: str) -> Expectations:
     """Raises ExpectationError with one line a problem."""
     try:
-        return Expectations.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise ExpectationError([f"{name}: not YAML: {' '.join(str(error).split())}"]) from error
+        return Expectations.model_validate(parse_yaml(text))
+    except YamlError as error:
+        raise ExpectationError([f"{name}: not YAML: {error}"]) from error
     except ValidationError as error:
         lines = [
             f"{name}: {'.'.join(map(str, item['loc'])) or 'file'}: {item['msg'].removeprefix('Value error, ')}"

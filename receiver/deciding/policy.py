@@ -10,13 +10,13 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
 
 from receiver.deciding.timing import Timing
 from receiver.maintenance.calendar import Recurring
 from receiver.records import LOOKING, Ring, Severity
 from target.durations import Duration, format_duration, parse_duration
+from target.yaml_text import YamlError, parse_yaml
 
 Confirm = Literal["probe", "minio", "container", "signal", "none"]
 LocalFallback = Literal["never", "approve", "auto"]
@@ -198,9 +198,9 @@ def _other_row(other: Other, name: str, severity: Severity) -> Row:
 def parse_policy(text: str, name: str = "policy.yml") -> Policy:
     """Raises PolicyError with one line a problem."""
     try:
-        return Policy.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise PolicyError([f"{name}: not YAML: {' '.join(str(error).split())}"]) from error
+        return Policy.model_validate(parse_yaml(text))
+    except YamlError as error:
+        raise PolicyError([f"{name}: not YAML: {error}"]) from error
     except ValidationError as error:
         lines = [
             f"{name}: {'.'.join(map(str, item['loc'])) or 'file'}: {item['msg'].removeprefix('Value error, ')}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import yaml
+from target.yaml_text import YamlError, parse_yaml
 
 SENT: Final[Mapping[str, str]] = {
     "rollback_type": "previous_version",
@@ -27,9 +27,9 @@ class Definition:
 
     def __init__(self, text: str) -> None:
         try:
-            document = yaml.safe_load(text)
-        except (yaml.YAMLError, RecursionError, ValueError) as error:
-            raise ValueError(f"it is not YAML: {' '.join(str(error).split())[:200]}") from error
+            document = parse_yaml(text)
+        except YamlError as error:
+            raise ValueError(f"it is not YAML: {str(error)[:200]}") from error
         if not isinstance(document, dict):
             raise ValueError("it is no workflow")  # noqa: TRY004 - what a person wrote, not a type of ours
         self._document: dict[Any, Any] = document

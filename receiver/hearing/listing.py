@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from receiver.hearing.alertmanager import Alert, Pairs, Text, Time
+from target.yaml_text import parse_yaml
 
 MOST_CONFIG = 256 * 1024
 """Characters of Alertmanager's configuration that are read."""
@@ -106,7 +107,7 @@ def parse_status(answer: object) -> Source:
         status = _Status.model_validate(answer)
         loaded = _yaml(status.config.original)
         found = _Receivers.model_validate(loaded).receivers
-    except (ValidationError, yaml.YAMLError, RecursionError, ValueError) as error:
+    except (ValidationError, yaml.YAMLError, ValueError) as error:
         raise ListingError(f"a status that is not Alertmanager's: {_short(error)}") from error
     return Source(status.uptime, frozenset(one.name for one in found if one.webhook_configs))
 
@@ -119,7 +120,7 @@ def _yaml(text: str) -> Any:
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > MOST_DEPTH:
             raise ValueError(f"nested deeper than {MOST_DEPTH}")
-    return yaml.load(text, Loader=yaml.CSafeLoader)
+    return parse_yaml(text, yaml.CSafeLoader)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-import yaml
 
 from recovery.backup import database
 from recovery.backup.create import alone
@@ -37,6 +36,7 @@ from recovery.checks.storage import size
 from recovery.options import changes
 from recovery.run import EXPECTED, Flags, Session, change, words_of
 from recovery.steps import Hands, Plan, Step, StepError
+from target.yaml_text import parse_yaml
 
 SAMPLE = 20
 OLD_SECONDS = 3600.0
@@ -173,13 +173,13 @@ def _looked_at(kept: Kept, scratch: Path) -> str:
         if fits(kept.name):
             try:
                 check(path.read_bytes())
-            except (ValueError, yaml.YAMLError) as error:
+            except ValueError as error:
                 raise StepError(f"{kept.name} was restored and is of no use: {error}") from error
     return ""
 
 
 def _compose(content: bytes) -> None:
-    if not isinstance(yaml.safe_load(content), dict):
+    if not isinstance(parse_yaml(content), dict):
         raise StepError("a compose file was restored and is none")
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import structlog
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from target.yaml_text import YamlError, parse_yaml
 
 MOST_BYTES = 64 * 1024
 LOOK_AGAIN_SECONDS = 1.0
@@ -74,13 +75,13 @@ def read_web_config(path: Path) -> WebConfig:
             text = file.read(MOST_BYTES + 1)
         if len(text) > MOST_BYTES:
             raise WebConfigError(f"{path}: longer than {MOST_BYTES} bytes")
-        found = yaml.safe_load(text)
+        found = parse_yaml(text)
         return WebConfig.model_validate({} if found is None else found)
     except OSError as error:
         raise WebConfigError(f"{path}: {error.strerror}") from error
     except ValidationError as error:
         raise WebConfigError(f"{path}: {'; '.join(map(_words, error.errors()))}") from None
-    except (yaml.YAMLError, ValueError, RecursionError):  # its words would show the file's text
+    except YamlError:  # its words would show the file's text
         raise WebConfigError(f"{path}: not YAML") from None
 
 

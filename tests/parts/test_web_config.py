@@ -55,7 +55,9 @@ def trusting(authority: trustme.CA, client: trustme.CA | None = None) -> ssl.SSL
     ("text", "said"),
     [
         ("[", "not YAML"),
-        ("a: &a [*a]", "not supported here"),
+        ("a: &a [*a]", "not YAML"),
+        ("a: !!timestamp S3CR3T", "not YAML"),
+        ("a: !!bool S3CR3T", "not YAML"),
         ("- a", "the file: "),
         ("tls_config: {}", "tls_config: not supported here"),
         ("http_server_config: {http2: true}", "http_server_config: not supported here"),
