@@ -191,26 +191,28 @@ class LogReader:
 
         What stands before the stamp is a frame's header, which says the stream; a terminal has one stream.
         """
-        last, count, to = b"", 0, at + STAMP_BYTES
+        last, moment, count, to = b"", 0, 0, at + STAMP_BYTES
         for line in reversed(lines):
             if not at or line[0] == stream:
-                if last and line[at:to] != last:
+                if moment and line[at:to] != last:
                     break
-                last, count = line[at:to], count + 1
-        if count:
-            self._advance(stream, parse_entry(last).time_nano, count)
+                last = line[at:to]
+                moment = moment or parse_entry(last).time_nano  # 0: a damaged one says nothing
+                count += bool(moment)
+        self._advance(stream, moment, count)
 
     def _note_file(self, lines: Sequence[bytes], stream: int) -> None:
         mark = b'"stream":"stdout"' if stream == STDOUT else b'"stream":"stderr"'
-        last, count = b"", 0
+        last, moment, count = b"", 0, 0
         for line in reversed(lines):
             tail = tail_of(line)
             if tail.startswith(mark):
-                if last and tail != last:
+                if moment and tail != last:
                     break
-                last, count = tail, count + 1
-        if count:
-            self._advance(stream, time_of(last), count)
+                last = tail
+                moment = moment or time_of(tail)  # 0: a torn write says nothing
+                count += bool(moment)
+        self._advance(stream, moment, count)
 
     def _advance(self, stream: int, time_nano: int, count: int) -> None:
         if time_nano:

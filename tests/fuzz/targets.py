@@ -6,20 +6,15 @@ what is printed can be read again, and so on. AssertionError is a finding, as is
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from pydantic import SecretStr, ValidationError
 
-from exporter.cgroup_files import files
-from exporter.cgroup_layout import Layout, tokens_of
-from exporter.log_frames import FrameCutter
-from exporter.log_json import parse_json_entry
-from exporter.log_reader import LogReader, counters
-from exporter.traffic import Traffic
-from receiver.deciding.policy import PolicyError, parse_policy
-from receiver.github.answers import Runs, Workflow, parse
+from receiver.deciding.policy import Policy, PolicyError, PolicyStep, parse_policy
+from receiver.github import answers, records
 from receiver.hearing.alertmanager import BodyError, parse_webhook
 from receiver.hearing.github import WorkflowRun, is_signed
 from receiver.hearing.listing import ListingError, parse_groups, parse_status
@@ -28,26 +23,48 @@ from receiver.notifiers.discord_answers import attached, created, trouble_of, ve
 from receiver.settings import ReceiverSettings
 from receiver.telling.delivery import DeliveryError
 from sermon_monitor.settings import Settings
-from target import access_log
+from target.access_log import SIGN_BEGINNINGS
 from target.durations import format_duration, parse_duration
 from target.engine import EngineError
-from target.engine_frames import FrameParser, LineParser, parse_event
 from target.http_answer import Answer as HttpAnswer
 from target.http_answer import BrokenBodyError, NotHttpError
-from target.log_lines import LineAssembler, parse_entry
 from target.setting_problem import setting_problem
 from target.settings import SettingsError, parse_settings_file
+from tests.fuzz import engine_targets as engine
 
-CGROUP_FILES = [file for version in (1, 2) for file in files(version, 4, True, lambda numbers: numbers)]  # fmt: skip
 SECRET = SecretStr("It's a Secret to Everybody")
+FIELDS = {
+    name.upper(): one
+    for model in (ReceiverSettings, Settings)
+    for name, one in model.model_fields.items()
+}
+GITHUB_ANSWERS = (
+    answers.Dispatched,
+    answers.Run,
+    answers.Runs,
+    answers.RunDetails,
+    answers.Workflow,
+    answers.Runners,
+    answers.Deployments,
+    answers.DeploymentStatuses,
+    records._Numbered,
+    records._Issue,
+    records._Issues,
+)
 
 
 @dataclass(frozen=True)
 class Target:
-    """``run`` may raise ``foreseen`` and nothing else."""
+    """``run`` may raise ``foreseen`` and nothing else.
+
+    ``longest``: bytes of an input. ``json_at``: where JSON begins in it. ``words``: what is worth a try.
+    """
 
     run: Callable[[bytes], object]
     foreseen: tuple[type[Exception], ...] = ()
+    longest: int = 1024
+    json_at: int | None = None
+    words: tuple[str, ...] = ()
 
     def try_one(self, data: bytes) -> None:
         """Raises what must not be raised."""
@@ -59,12 +76,6 @@ class Target:
 
 def _has_words(text: str) -> None:
     assert text, "an error without words"
-
-
-def _pieces(data: bytes) -> list[bytes]:
-    """The bytes behind the first, cut as that one says."""
-    step = data[0] % 37 + 1 if data else 1
-    return [data[at : at + step] for at in range(1, len(data), step)]
 
 
 def webhook(data: bytes) -> None:
@@ -81,14 +92,6 @@ def github_webhook(data: bytes) -> None:
     WorkflowRun.model_validate_json(data)
 
 
-def log_line(data: bytes) -> None:
-    found = access_log.parse_line(data)
-    if isinstance(found, access_log.Access):
-        assert 0 <= found.status <= 999
-        assert 0 <= found.seconds <= access_log.LONGEST_SECONDS
-    access_log.parse_duration(data.decode("latin-1"))
-
-
 def duration(data: bytes) -> None:
     read = parse_duration(data.decode("utf-8", "surrogateescape"))
     assert timedelta(0) <= read <= timedelta(days=366)
@@ -96,65 +99,18 @@ def duration(data: bytes) -> None:
         assert parse_duration(format_duration(read)) == read
 
 
-def docker_frames(data: bytes) -> None:
-    """Both ways of cutting frames find the same, however the stream arrives."""
-    whole, cut, pieces = FrameParser(), FrameCutter(), FrameParser()
-    told = whole.feed(data[1:])
-    assert [one for piece in _pieces(data) for one in pieces.feed(piece)] == told
-    frames = [one for piece in _pieces(data) for one in cut.cut(piece)[0]]
-    assert len(frames) <= len(told) + 1
-
-
-def engine_lines(data: bytes) -> None:
-    lines, pieces = LineParser(), LineParser()
-    told = lines.feed(data[1:])
-    assert b"".join([one for piece in _pieces(data) for one in pieces.feed(piece)]) == b"".join(
-        told
-    )
-    for line in told:
-        try:
-            parse_event(line)
-        except EngineError as error:
-            _has_words(str(error))
-
-
-def log_entries(data: bytes) -> None:
-    assembler = LineAssembler(tty=bool(data[:1] == b"t"))
-    for raw in data[1:].split(b"\n"):
-        entry = parse_entry(raw)
-        assembler.feed(1, entry.body)
-        parse_json_entry(raw)
-
-
-def log_file(data: bytes) -> None:
-    """The Engine's json-file: by the block and by the line the same is counted."""
-    lines = [line + b"\n" for line in data[1:].split(b"\n")]
-    assert _counted([b"".join(lines)]) == _counted(lines)
-
-
-def _counted(blocks: list[bytes]) -> str:
-    traffic = Traffic()
-    made = counters(traffic)
-    reader = LogReader("one", 0, made)
-    for block in blocks:
-        reader.take_file(block)
-    made.settle()
-    told = {name: getattr(traffic, name) for name in vars(traffic) if not name.startswith("_")}
-    return repr(told)
-
-
-def cgroup(data: bytes) -> None:
-    """What a layout finds, it finds again in the same text, as numbers."""
-    tokens = tokens_of([data])
-    for file in CGROUP_FILES:
-        layout = Layout([data], [file.locate])
-        found = layout.values(tokens)
-        if layout.complete:
-            assert found is None or all(text.isdigit() for text in found[0] if text)
-
-
 def policy(data: bytes) -> None:
+    """As it is written, in YAML."""
     parse_policy(data.decode("utf-8", "replace"), "policy.yml")
+
+
+def policy_form(data: bytes) -> None:
+    """What YAML made of it, here of JSON: quicker, and so deeper. A step that is printed is read as the same."""
+    found = Policy.model_validate(json.loads(data))
+    for row in found.alerts:
+        assert found.row({"alertname": row.alert, **row.match}, row.severity).alert == row.alert
+        for step in row.steps:
+            assert PolicyStep.model_validate(str(step)) == step
 
 
 def settings(data: bytes) -> None:
@@ -163,33 +119,34 @@ def settings(data: bytes) -> None:
     try:
         Settings.model_validate(found)
     except ValidationError as error:
-        fields = {name.upper(): one for name, one in ReceiverSettings.model_fields.items()}
-        fields |= {name.upper(): one for name, one in Settings.model_fields.items()}
         for item in error.errors():
-            assert setting_problem(dict(item), fields)
+            assert setting_problem(dict(item), FIELDS)
 
 
 def http_answer(data: bytes) -> None:
     """An answer to a probe is the same, however it arrives."""
-    whole, pieces = HttpAnswer(), HttpAnswer()
+    whole, parts = HttpAnswer(), HttpAnswer()
     whole.feed(data[1:])
-    for piece in _pieces(data):
-        pieces.feed(piece)
-    assert (pieces.status, bytes(pieces.body), pieces.done) == (whole.status, bytes(whole.body), whole.done)  # fmt: skip
+    for piece in engine.pieces(data):
+        parts.feed(piece)
+    assert (parts.status, bytes(parts.body), parts.done) == (whole.status, bytes(whole.body), whole.done)  # fmt: skip
+    assert parts.location == whole.location
 
 
 def github_answer(data: bytes) -> None:
-    answer = Answer(200, {}, data)
-    for model in (Runs, Workflow):
-        try:
-            parse(model, answer)
-        except DeliveryError as error:
-            _has_words(error.words)
+    """The first byte says what GitHub was asked."""
+    model = GITHUB_ANSWERS[(data[0] if data else 0) % len(GITHUB_ANSWERS)]
+    found = answers.parse(model, Answer(200, {}, data[1:]))
+    if isinstance(found, answers.Runners):
+        for runner in found.runners:
+            assert runner.has(frozenset())
+            assert runner.online is (runner.status == "online")
 
 
 def discord_answer(data: bytes) -> None:
+    """The first byte is the status."""
     status = (200, 400, 401, 403, 404, 429, 500, 503)[data[0] % 8] if data else 200
-    answer = Answer(status, {"Retry-After": data[1:9].decode("latin-1")}, data[1:])
+    answer = Answer(status, {"Retry-After": data[1:9].decode("latin-1")}, data[9:])
     told = verdict(answer, trouble_of(answer), creating=True)
     assert (told is None) == (status == 200)
     if told is not None and told.retry_after is not None:
@@ -211,20 +168,45 @@ def alertmanager_answer(data: bytes) -> None:
             _has_words(str(error))
 
 
+POLICY_WORDS = (
+    *("version: 1", "alerts:", "others:", "timing:", "maintenance:", "heartbeat:", "local_fallback:"),
+    *("alert:", "match:", "steps:", "severity:", "discord:", "confirm:", "rollback_if:", "critical"),
+    *("ask", "restart app @0m", "rollback @2m", "person @10m", "cleanup images @0m", "!!timestamp"),
+    *("!!int", "<<: ", "&a ", "*a", "? ", ": ", "- ", "|\n", ">\n", "---\n", "\\U0010ffff", "2026-13-45"),
+)  # fmt: skip
+CGROUP_WORDS = (
+    "total",
+    "oom_kill",
+    "rbytes=",
+    "Total",
+    "some",
+    "full",
+    "user_usec",
+    "inactive_file",
+)
+LOG_WORDS = (
+    *("12:00:01 | 200 | ", " | 1.5s | ", " | 10.0.0.1 | POST | /api/upload", "panic: ", "\x1b[31m", "1h2m3.4s"),
+    *("2026/03/07 23:00:00 ", *(one.decode() for one in SIGN_BEGINNINGS), "handler=UploadBatch"),
+)  # fmt: skip
+HTTP_WORDS = (
+    *("HTTP/1.1 200 OK", "\r\n\r\n", "Content-Length: ", "Transfer-Encoding: chunked", "Location: "),
+    *("100 Continue", "0\r\n\r\n", "5\r\nhello\r\n", "ffffffff", "\r\n\t", "chunked, identity"),
+)  # fmt: skip
 TARGETS: Mapping[str, Target] = {
-    "webhook": Target(webhook, (BodyError,)),
-    "github_webhook": Target(github_webhook, (ValidationError,)),
-    "log_line": Target(log_line),
-    "duration": Target(duration, (ValueError,)),
-    "docker_frames": Target(docker_frames, (EngineError,)),
-    "engine_lines": Target(engine_lines),
-    "log_entries": Target(log_entries),
-    "log_file": Target(log_file),
-    "cgroup": Target(cgroup),
-    "policy": Target(policy, (PolicyError,)),
-    "settings": Target(settings, (SettingsError,)),
-    "http_answer": Target(http_answer, (NotHttpError, BrokenBodyError)),
-    "github_answer": Target(github_answer),
-    "discord_answer": Target(discord_answer),
-    "alertmanager_answer": Target(alertmanager_answer, (ValueError,)),
-}
+    "webhook": Target(webhook, (BodyError,), longest=16384, json_at=0),
+    "github_webhook": Target(github_webhook, (ValidationError,), json_at=0),
+    "log_line": Target(engine.log_line, words=LOG_WORDS),
+    "duration": Target(duration, (ValueError,), longest=64),
+    "docker_frames": Target(engine.docker_frames, (EngineError,), longest=512),
+    "engine_lines": Target(engine.engine_lines, json_at=1),
+    "log_entries": Target(engine.log_entries, json_at=1),
+    "log_file": Target(engine.log_file, json_at=1, words=LOG_WORDS),
+    "cgroup": Target(engine.cgroup, words=CGROUP_WORDS),
+    "policy": Target(policy, (PolicyError,), longest=384, words=POLICY_WORDS),
+    "policy_form": Target(policy_form, (ValueError, RecursionError), longest=2048, json_at=0),
+    "settings": Target(settings, (SettingsError,), longest=512, words=tuple(f"{n}=" for n in FIELDS)),
+    "http_answer": Target(http_answer, (NotHttpError, BrokenBodyError), words=HTTP_WORDS),
+    "github_answer": Target(github_answer, (DeliveryError,), longest=2048, json_at=1),
+    "discord_answer": Target(discord_answer, json_at=9),
+    "alertmanager_answer": Target(alertmanager_answer, (ValueError,), longest=2048, json_at=0),
+}  # fmt: skip
