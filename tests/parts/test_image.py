@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,9 @@ import yaml
 
 from tests.parts.backup_kit import Place, fill
 from tests.parts.test_compose import FILE, ROOT
+from tests.parts.test_web_config import MUTUAL, lay_out
 from tests.real.engine import DockerEngine
+from tests.real.layers import everything, showing
 from tests.real.machine import shows_this_machine
 from tests.real.processes import run, wait_for
 from tests.real.storage import Storage
@@ -31,12 +34,87 @@ def test_the_dockerfile_builds_anywhere() -> None:
     )
 
 
+TAG = "sermon-monitor:test"
+PLANTED = "pl4nted-t0ken"
+PLACES = (
+    *(".env", ".env.local", "monitoring/.env", "deploy/.env", "target/.env", ".netrc", ".git/config"),
+    *("secrets/webhook_token", "monitoring/secrets/webhook_token", "state/receiver.sqlite3"),
+    *("web.yml", "key.pem", "deploy/server.key", "health-monitor.conf", "tests/token", "build/token"),
+    *("docker-compose.override.yml", "receiver/receiver.sqlite3-wal", ".venv/token", "backups/x.tar"),
+)  # fmt: skip
+"""Where somebody may have a secret in a checkout."""
+
+
 @pytest.fixture(scope="module")
-def image(engine: DockerEngine, python_image: str) -> str:
+def image(engine: DockerEngine, python_image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Built in a checkout that has secrets wherever one may have them, by somebody who names one as an argument too."""
     assert python_image == "python:3.11-slim"
-    tag = "sermon-monitor:test"
-    engine.docker("build", "--network", "host", "-t", tag, ROOT, timeout=280)
-    return tag
+    checkout = tmp_path_factory.mktemp("checkout")
+    for name in run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT).splitlines():
+        if (ROOT / name).is_file():
+            _put(checkout / name, (ROOT / name).read_bytes())
+    for place in PLACES:
+        _put(checkout / place, f"TOKEN={PLANTED}\n".encode())
+    given = ("--network", "host", "--build-arg", f"GITHUB_TOKEN={PLANTED}")
+    engine.docker("build", *given, "-t", TAG, checkout, timeout=280)
+    return TAG
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+@pytest.mark.engine
+def test_no_layer_shows_a_secret_of_the_checkout(
+    engine: DockerEngine, image: str, tmp_path: Path
+) -> None:
+    saved = tmp_path / "image.tar"
+    engine.docker("save", "-o", saved, image)
+    held = {where.rpartition(": ")[2] for where, _ in everything(saved)}
+    assert {"opt/sermon-monitor/target/probe.py", "usr/bin/python3"} <= held
+    assert showing(saved, PLANTED) == set()
+
+
+@pytest.mark.engine
+def test_the_search_finds_what_is_in_a_layer(
+    engine: DockerEngine, image: str, tmp_path: Path
+) -> None:
+    """Also what was deleted later, what is in the settings, and what is coded."""
+    coded = base64.b64encode(f"x{PLANTED}y".encode()).decode()
+    (tmp_path / "token").write_text(PLANTED)
+    (tmp_path / "coded").write_text(f"auth: {coded}\n")
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {image}\nUSER 0\nCOPY token coded /planted/\n"
+        f"RUN rm -r /planted && ln -s {PLANTED} /link\nENV GITHUB_TOKEN={PLANTED}\n"
+    )
+    engine.docker("build", "-t", "sermon-monitor:leaky", tmp_path)
+    saved = tmp_path / "image.tar"
+    engine.docker("save", "-o", saved, "sermon-monitor:leaky")
+    engine.docker("rmi", "--no-prune", "sermon-monitor:leaky")
+    found = showing(saved, PLANTED)
+    assert {where.rpartition(": ")[2] for where in found if ": " in where} == {"planted/token", "planted/coded", "link"}  # fmt: skip
+    assert any(": " not in where for where in found)
+
+
+@pytest.mark.engine
+def test_docker_says_healthy_where_clients_need_a_certificate(
+    engine: DockerEngine, image: str, tmp_path: Path
+) -> None:
+    lay_out(tmp_path, MUTUAL)
+    for path in (tmp_path, *tmp_path.iterdir()):
+        path.chmod(0o755)
+    often = ("--health-interval", "1s", "--health-start-period", "60s")
+    web = ("-v", f"{tmp_path}:/web:ro", "-e", "WEB_CONFIG_FILE=/web/web.yml")
+    words = ("run", "--detach", "--network", "none", "--read-only", "--cap-drop", "ALL")
+    one = engine.docker(*words, *often, *web, image, "serve", "--only", "exporter").strip()
+    try:
+        wait_for(
+            lambda: engine.client.containers.get(one).health == "healthy",
+            "the container is healthy",
+        )
+    finally:
+        engine.docker("rm", "--force", "--volumes", one)
 
 
 @pytest.mark.engine
@@ -50,7 +128,7 @@ def test_the_image_runs_as_nobody_special_and_read_only(engine: DockerEngine, im
     assert ids.split() == ["10001", "10001", "10001"]
     inspected = json.loads(engine.docker("inspect", image))[0]["Config"]
     assert inspected["User"] == "10001:10001"
-    assert "/healthz" in " ".join(inspected["Healthcheck"]["Test"])
+    assert inspected["Healthcheck"]["Test"][1:] == ["python", "-I", "/opt/sermon-monitor/sermon_monitor/alive.py"]  # fmt: skip
 
 
 # What this Engine has not: the proxy's image, and a bridge to the world.

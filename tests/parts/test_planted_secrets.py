@@ -9,15 +9,15 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pytest
 
-from sermon_monitor.settings import Settings
 from tests.bench.webhooks import body
 from tests.real.postgres import PASSWORD
 from tests.real.processes import free_port, wait_for
 from tests.real.product import COMMAND, Product
+from tests.real.secrecy import forms, left, names, shown
 
 NOBODY = f"127.0.0.1:{free_port()}"
 PLANTED = {
@@ -40,11 +40,9 @@ PAGES = (
 
 
 def secrets() -> Iterator[str]:
-    """What must not be found: the whole, what is secret of a URL, and both as they are encoded."""
+    """What must not be found."""
     for value in (*PLANTED.values(), PASSWORD):
-        path = urlsplit(value).path if "://" in value else value
-        for one in {value, path.rpartition("/")[2]}:
-            yield from (one, quote(one, safe=""), base64.b64encode(one.encode()).decode())
+        yield from forms(value)
 
 
 def found_in(text: bytes) -> list[str]:
@@ -85,8 +83,7 @@ def ask(product: Product, method: str, path: str, **headers: str) -> bytes:
 
 
 def test_every_secret_is_planted() -> None:
-    secret = {name.upper() for name, one in Settings.model_fields.items() if "SecretStr" in str(one.annotation)}  # fmt: skip
-    assert secret == {*PLANTED, "DATABASE_URL"}  # planted where the store is in PostgreSQL
+    assert names() == {*PLANTED, "DATABASE_URL"}  # planted where the store is in PostgreSQL
 
 
 def test_nothing_that_is_left_shows_a_secret(product: Product) -> None:
@@ -111,7 +108,7 @@ def test_nothing_that_is_left_shows_a_secret(product: Product) -> None:
     for words in (("status", "--json"), ("check", "--json"), ("incidents", "--json"), ("audit", "--json")):  # fmt: skip
         told.append(said(product, *words))
     product.stop()
-    kept = {str(path): path.read_bytes() for path in product.state.rglob("*") if path.is_file()}
+    kept = left(product.state)
     in_a_file = any(path.endswith("receiver.sqlite3") for path in kept)
     assert in_a_file == ("DATABASE_URL" not in product.environment)
     kept["the log"] = product.log().encode()
@@ -131,3 +128,16 @@ def test_the_search_finds_what_is_there() -> None:
     for value in PLANTED.values():
         assert found_in(b"x" + base64.b64encode(value.encode()))
         assert found_in(f"to {value}: refused".encode())
+
+
+def test_what_each_real_process_leaves_is_searched(tmp_path: Path) -> None:
+    """Every test that starts one ends with this search."""
+    product = Product(tmp_path, PLANTED)
+    product.state.mkdir()
+    (product.state / "a-file").write_text(f"url={quote(PLANTED['DISCORD_WEBHOOK_URL'], safe='')}")
+    product.log_file.write_text(f"sent {PLANTED['GITHUB_TOKEN']}\n")
+    found = shown(product.environment, left(product.log_file, product.state, tmp_path / "nothing"))
+    assert found == {
+        str(product.log_file): ["GITHUB_TOKEN"],
+        str(product.state / "a-file"): ["DISCORD_WEBHOOK_URL"],
+    }

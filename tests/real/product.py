@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.real import secrecy
 from tests.real.processes import Process, fetch, free_port, run, spawn, wait_for
 
 COMMAND = Path(sys.executable).parent / "sermon-monitor"
@@ -61,10 +62,11 @@ class Product:
         self.process.kill()
 
     def stop(self) -> int:
-        """SIGTERM; its exit code."""
+        """SIGTERM; its exit code. Raises AssertionError where its log or its state shows one of its secrets."""
         if self.process is None:
             return 0
         self.process.stop(grace_seconds=30)
+        assert secrecy.shown(self.environment, secrecy.left(self.log_file, self.state)) == {}
         return self.process.popen.returncode
 
     def log(self) -> str:
