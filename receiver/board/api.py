@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from receiver import audit
 from receiver.answers import UNREADABLE, as_json, problem
 from receiver.approving.approvals import CHOICES, Wish, decide
-from receiver.board import plain
+from receiver.board import description, plain
 from receiver.board.access import Access
 from receiver.board.query import wanted_rows
 from receiver.clock import Clock
@@ -57,6 +58,7 @@ class Api:
             web.get("/api/approvals", self._for_readers(self.approvals)),
             web.post("/api/approvals/{id:\\d{1,18}}", self._for_readers(self.decide)),
             web.get("/api/audit", self._for_readers(self.audit)),
+            web.get("/api/openapi.json", self.description),
         ]
 
     async def incidents(self, _request: web.Request) -> web.Response:
@@ -85,6 +87,11 @@ class Api:
 
     async def deployments(self, _request: web.Request) -> web.Response:
         return as_json({"deployments": plain.deployments(await self._ledger())})
+
+    async def description(self, _request: web.Request) -> web.Response:
+        """OpenAPI: the same for everybody, and no secret."""
+        text = await asyncio.to_thread(description.text)  # made when first asked for
+        return web.Response(text=text, content_type="application/json")
 
     async def windows(self, _request: web.Request) -> web.Response:
         now = self._clock.now()

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from receiver.hearing.numbers import WholeNumber
 from receiver.records import Severity
 from target.times import parse_rfc3339
 
@@ -115,7 +116,7 @@ class Webhook(BaseModel):
     status: Literal["firing", "resolved"]
     receiver: Text
     external_url: Text = Field("", alias="externalURL")
-    truncated_alerts: Annotated[int, Field(ge=0, le=MOST_TRUNCATED)] = Field(
+    truncated_alerts: Annotated[WholeNumber, Field(ge=0, le=MOST_TRUNCATED)] = Field(
         0, alias="truncatedAlerts"
     )
     alerts: list[Alert]

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from receiver.answers import UNREADABLE, problem, tell_refusal
 from receiver.clock import Clock
 from receiver.hearing.in_hand import BusyError, InHand
+from receiver.hearing.numbers import WholeNumber
 from receiver.metrics import Metrics
 from receiver.seldom import Seldom
 from receiver.settings import ReceiverSettings
@@ -28,7 +29,10 @@ from receiver.store import deliveries
 from receiver.store.database import Database, StoreError
 
 PATH = "/webhooks/github"
-_DELIVERY = re.compile(r"[A-Za-z0-9-]{1,64}")
+_HEADERS = {
+    "X-GitHub-Delivery": re.compile(r"[A-Za-z0-9-]{1,64}"),
+    "X-GitHub-Event": re.compile(r"[a-z_]{1,64}"),
+}
 _SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})")
 log = structlog.get_logger("receiver")
 
@@ -36,7 +40,7 @@ log = structlog.get_logger("receiver")
 class _Run(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: int = Field(ge=0, lt=2**63)
+    id: WholeNumber = Field(ge=0, lt=2**63)
     display_title: str = Field("", max_length=2000)
     status: str = Field("", max_length=100)
 
@@ -123,18 +127,18 @@ class GitHubHook:
             body, headers.get("X-Hub-Signature-256", ""), self._secret
         ):
             return "unauthorized", problem(401, "no signature, or not one by our secret")
-        delivery = headers.get("X-GitHub-Delivery", "")
-        if not _DELIVERY.fullmatch(delivery):
-            return "invalid", problem(400, "no X-GitHub-Delivery")
-        if headers.get("X-GitHub-Event") != "workflow_run":
+        for name, form in _HEADERS.items():
+            if not form.fullmatch(headers.get(name, "")):
+                return "invalid", problem(400, f"no {name}")
+        if headers["X-GitHub-Event"] != "workflow_run":
             return "ignored", _answer("nothing is done about this event")
         try:
-            event = WorkflowRun.model_validate_json(body)
+            told = WorkflowRun.model_validate_json(body)
         except ValidationError:
             return "invalid", problem(400, "not the form of the event workflow_run")
-        if event.repository.full_name.lower() != self._repository:
+        if told.repository.full_name.lower() != self._repository:
             return "ignored", _answer("of another repository")
-        return await self._hasten(delivery, event.workflow_run)
+        return await self._hasten(headers["X-GitHub-Delivery"], told.workflow_run)
 
     async def _hasten(self, delivery: str, run: _Run) -> tuple[str, web.Response]:
         def change(c: Connection) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from functools import partial
 from pathlib import Path
@@ -58,6 +59,30 @@ def counted(running: Running, outcome: str) -> float:
 def test_githubs_own_test_vector(body: bytes, header: str, holds: bool) -> None:
     assert is_signed(body, f"sha256={header}", SecretStr(SECRET)) is holds
     assert is_signed(body, header, SecretStr(SECRET)) is False
+
+
+async def test_a_delivery_without_its_headers_is_refused(tmp_path: Path) -> None:
+    raw = json.dumps(event()).encode()
+    signed = {"X-Hub-Signature-256": f"sha256={hmac.digest(SECRET.encode(), raw, 'sha256').hex()}"}
+    whole = {**signed, "X-GitHub-Delivery": "1-a", "X-GitHub-Event": "ping"}
+    async with receiver(tmp_path, **GIVEN) as running:
+        for odd, status in (
+            ({}, 200),
+            ({"X-GitHub-Event": ""}, 400),
+            ({"X-GitHub-Event": "Work Flow"}, 400),
+            ({"X-GitHub-Delivery": "a b"}, 400),
+        ):
+            headers = {**whole, **odd, "Content-Type": "application/json"}
+            url = f"{running.url}/webhooks/github"
+            async with running.session.post(url, data=raw, headers=headers) as answer:
+                assert answer.status == status, await answer.text()
+        for number in (True, "7", 7.5, -1, 2**63):
+            text = json.dumps(event(run_id=number)).encode()
+            signature = f"sha256={hmac.digest(SECRET.encode(), text, 'sha256').hex()}"
+            headers = {**whole, "X-Hub-Signature-256": signature, "X-GitHub-Event": "workflow_run"}
+            headers["Content-Type"] = "application/json"
+            async with running.session.post(url, data=text, headers=headers) as answer:
+                assert answer.status == 400, number
 
 
 async def test_there_is_nothing_without_a_secret(tmp_path: Path) -> None:

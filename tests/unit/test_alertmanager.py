@@ -105,6 +105,8 @@ def test_fields_of_newer_releases_are_no_fault() -> None:
         (body(truncatedAlerts=-1), ["truncatedAlerts"]),
         (body(truncatedAlerts=10**30), ["truncatedAlerts"]),
         (body(truncatedAlerts=1.5), ["truncatedAlerts"]),
+        (body(truncatedAlerts=True), ["truncatedAlerts"]),
+        (body(truncatedAlerts="5"), ["truncatedAlerts"]),
         (without("labels"), ["alerts.0.labels"]),
         (without("status"), ["alerts.0.status"]),
         (without("startsAt"), ["alerts.0.startsAt"]),
@@ -216,6 +218,7 @@ def test_without_a_fingerprint_the_labels_are_the_key() -> None:
 
 def test_the_most_truncated_alerts_fit_the_store() -> None:
     assert parse_webhook(body(truncatedAlerts=MOST_TRUNCATED)).truncated_alerts == MOST_TRUNCATED
+    assert parse_webhook(body(truncatedAlerts=5.0)).truncated_alerts == 5  # to JSON the same
 
 
 _leaf = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
