@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from receiver.answers import UNREADABLE, problem, tell_refusal
 from receiver.clock import Clock
-from receiver.deciding.policy import Decision
+from receiver.deciding.decision import Decision
 from receiver.hearing.alertmanager import Alert, BodyError, Webhook, parse_webhook
 from receiver.hearing.in_hand import BusyError, InHand
 from receiver.hearing.intake import Intake, accept
@@ -108,18 +108,12 @@ class App:
 
     def _note(self, taken: Sequence[tuple[Alert, Decision]]) -> None:
         """Counters, and one line in the log for what a body says of one alert of one service."""
-        # What is decided of one alert is decided of the next of its kind: a hundred are few kinds.
-        kinds = Counter(
-            (
-                alert.status,
-                alert.severity,
-                alert.name,
-                alert.service,
-                decision.kind,
-                decision.reason,
-            )
-            for alert, decision in taken
-        )
+        # One decision is of one kind: a hundred alerts are few kinds.
+        times = Counter([id(decision) for _, decision in taken])
+        kinds: Counter[tuple[str, ...]] = Counter()
+        for alert, decision in {id(one[1]): one for one in taken}.values():
+            told = (alert.status, alert.severity, alert.name, alert.service)
+            kinds[*told, decision.kind, decision.reason] += times[id(decision)]
         for (status, severity, name, service, kind, reason), count in kinds.items():
             self._metrics.alerts.labels(status, severity).inc(count)
             if kind == "repeat":

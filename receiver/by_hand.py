@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlite3 import Connection
 from typing import Literal
 
-from receiver.deciding.policy import PlannedStep
+from receiver.deciding.decision import PlannedStep
 from receiver.records import Incident, Message, Step
 from receiver.store import by_hand as hand
 from receiver.store import incidents, messages, steps

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 
-from receiver.deciding.policy import PlannedStep
+from receiver.deciding.decision import PlannedStep
 from receiver.records import Incident, Step
 from receiver.settings import ReceiverSettings
 from receiver.store import incidents, messages, steps

@@ -11,7 +11,8 @@ from typing import Any
 
 from receiver.board.outlook import alert_from
 from receiver.deciding import gates
-from receiver.deciding.policy import Decision, Policy, asked, load_policy
+from receiver.deciding.decision import Decision, asked
+from receiver.deciding.policy import Policy, load_policy
 from receiver.deciding.situation import Lookout
 from receiver.hearing.alertmanager import Alert, Webhook
 from receiver.hearing.intake import Intake, accept

@@ -11,7 +11,8 @@ from typing import NoReturn
 
 from receiver.clock import Clock
 from receiver.deciding import gates
-from receiver.deciding.policy import Policy, Row, asked
+from receiver.deciding.decision import asked
+from receiver.deciding.policy import Policy, Row
 from receiver.deciding.situation import Lookout
 from receiver.hearing.alertmanager import Alert, Webhook
 from receiver.hearing.intake import Intake, accept

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from receiver.deciding import gates
+from receiver.deciding.decision import Decision, Standing, decide
 from receiver.deciding.named_facts import NOW, facts_of
-from receiver.deciding.policy import Confirm, Decision, Policy, PolicyStep, Row, Standing, decide
+from receiver.deciding.policy import Confirm, Policy, PolicyStep, Row
 from receiver.records import Severity
 from target.durations import Duration, format_duration
 from target.yaml_text import YamlError, parse_yaml

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from sqlite3 import Connection
 
-from receiver.deciding.policy import Policy, asked
+from receiver.deciding.decision import asked
+from receiver.deciding.policy import Policy
 from receiver.records import AlertInstance, Step
 from receiver.settings import ReceiverSettings
 from receiver.store import incidents, steps

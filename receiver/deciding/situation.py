@@ -13,8 +13,9 @@ from receiver.approving.approvals import latest
 from receiver.deciding import gates
 from receiver.deciding.causes import Causes
 from receiver.deciding.curable import Cures
+from receiver.deciding.decision import asked
 from receiver.deciding.in_flight import under_way
-from receiver.deciding.policy import Policy, Row, asked
+from receiver.deciding.policy import Policy, Row
 from receiver.deciding.ways import Ways, as_fact
 from receiver.garbage import Garbage
 from receiver.github.client import GitHub

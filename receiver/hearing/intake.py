@@ -7,18 +7,21 @@ while nothing has changed that counts, so that a hundred cost little more than t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from sqlite3 import Connection
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from receiver.deciding.policy import Decision, Policy, Row, Standing, decide
+from receiver.deciding.decision import Decision, Standing, decide
+from receiver.deciding.policy import Policy, Row
 from receiver.hearing.alertmanager import Alert, Webhook
+from receiver.hearing.trail import Line, counted, words_of
 from receiver.records import SEVERITIES, Ring, Severity
 from receiver.store import incidents, messages, steps
-from target.durations import format_duration
 
 
 class Intake(BaseModel):
@@ -80,6 +83,19 @@ class _Changes:
     """How loudly a card that is there already is heard of."""
 
 
+class _Alike(NamedTuple):
+    """What was decided of an alert, for the next one that differs in nothing that counts."""
+
+    decision: Decision
+    row: Row
+    service: _Service
+    incident_id: int
+    ladder_at: datetime | None
+    name: str
+    severity: Severity
+    event: Line
+
+
 class _Body:
     """The alerts of one body: ``take`` each in turn, then ``write`` once."""
 
@@ -92,15 +108,39 @@ class _Body:
         self._firing = incidents.firing_of(c, [alert.key for alert in alerts])
         self._services: dict[tuple[str, bool], _Service] = {}
         self._decisions: dict[tuple[object, ...], Decision] = {}
+        self._alike: dict[tuple[object, ...], _Alike] = {}
         self._noted: set[tuple[object, ...]] = set()
         self._changes: dict[int, _Changes] = {}
         self._begun: list[incidents.NewAlert] = []
         self._repeated: list[str] = []
         self._ended: list[str] = []
-        self._events: list[tuple[int | None, str, str]] = []
+        self._events: Counter[Line] = Counter()
 
     def take(self, alert: Alert) -> Decision:
         """Decide about one alert."""
+        labels = alert.labels
+        key = alert.fingerprint or alert.key
+        said = (labels.get("alertname"), labels.get("severity"), labels.get("service"))
+        kind = (*said, alert.status, key in self._firing)
+        alike = self._alike.get(kind)
+        if alike is None or not self._holds(alike, labels):
+            return self._take_anew(alert, kind)
+        decision, _, _, incident_id, _, name, severity, event = alike
+        if decision.kind == "repeat":
+            self._repeated.append(key)
+        else:
+            self._join(incident_id, key, name, severity, alert, event)
+        return decision
+
+    def _holds(self, alike: _Alike, labels: Mapping[str, str]) -> bool:
+        """Whether the service still stands as it did, and the table means the same row."""
+        service = alike.service
+        if service.open_incident != alike.incident_id or service.ladder_at != alike.ladder_at:
+            return False
+        policy = self._intake.policy
+        return not policy.names(alike.name) or policy.row(labels, alike.severity) is alike.row
+
+    def _take_anew(self, alert: Alert, kind: tuple[object, ...]) -> Decision:
         row = self._intake.policy.row(alert.labels, alert.severity)
         service = self._service(alert.service, digest=row.discord == "digest")
         decision = self._decide(alert, row, service)
@@ -109,14 +149,31 @@ class _Body:
                 if alert.status == "firing":
                     messages.beat(self._c, alert.name, self._now)
             case "stray end":
-                self._events.append((None, "stray end", decision.reason))
+                self._events[None, "stray end", decision.reason] += 1
             case "repeat":
                 self._repeated.append(alert.key)
+                self._remember(kind, alert, decision, row, service)
             case "end":
                 self._end(alert, decision, row)
             case "join" | "open" | "reopen":
                 self._begin(alert, decision, service)
+                if decision.kind == "join" and not row.steps:
+                    self._remember(kind, alert, decision, row, service)
         return decision
+
+    def _remember(
+        self,
+        kind: tuple[object, ...],
+        alert: Alert,
+        decision: Decision,
+        row: Row,
+        service: _Service,
+    ) -> None:
+        incident_id = service.open_incident
+        if incident_id is not None:
+            event = (incident_id, decision.kind, words_of(decision, self._now))
+            stands = (service, incident_id, service.ladder_at)
+            self._alike[kind] = _Alike(decision, row, *stands, alert.name, alert.severity, event)
 
     def _decide(self, alert: Alert, row: Row, service: _Service) -> Decision:
         """As for the last of its kind, unless it asks for steps: which of them are planned depends on its labels."""
@@ -124,7 +181,8 @@ class _Body:
         if firing and not known and row.steps:
             return self._decide_anew(alert, service)
         now = service.open_incident, service.ladder_at
-        kind = (alert.name, alert.severity, id(row), firing, known, service.digest, *now)
+        who = (alert.name, alert.severity, alert.service)
+        kind = (*who, id(row), firing, known, service.digest, *now)
         decision = self._decisions.get(kind)
         if decision is None:
             decision = self._decisions[kind] = self._decide_anew(alert, service)
@@ -152,7 +210,7 @@ class _Body:
         if self._ended:
             incidents.end_alerts(c, self._ended, now)
         if self._events:
-            messages.add_events(c, self._events, now)
+            messages.add_events(c, counted(self._events), now)
         for incident_id, changes in self._changes.items():
             self._change(incident_id, changes)
 
@@ -191,20 +249,8 @@ class _Body:
         incident_id = self._incident(alert, decision, service)
         if decision.row is None:
             raise ValueError(f"{decision.kind} without a row")
-        key = alert.key
-        self._firing[key] = incident_id
-        self._begun.append(
-            incidents.NewAlert(
-                incident_id,
-                key,
-                alert.name,
-                alert.severity,
-                alert.labels,
-                alert.annotations,
-                alert.starts_at,
-            )
-        )
-        self._events.append((incident_id, decision.kind, _words(decision, self._now)))
+        event = (incident_id, decision.kind, words_of(decision, self._now))
+        self._join(incident_id, alert.key, alert.name, alert.severity, alert, event)
         for planned in decision.steps:
             steps.add_step(self._c, incident_id, planned, alert.name)
             if not planned.ask:  # what only asks gives way to what comes by itself
@@ -218,6 +264,20 @@ class _Body:
             self._noted.add(news)
             changes = self._changes.setdefault(incident_id, _Changes())
             self._note(changes, alert, decision, decision.row)
+
+    def _join(
+        self,
+        incident_id: int,
+        key: str,
+        name: str,
+        severity: Severity,
+        alert: Alert,
+        event: Line,
+    ) -> None:
+        self._firing[key] = incident_id
+        told = (alert.labels, alert.annotations, alert.starts_at)
+        self._begun.append(incidents.NewAlert(incident_id, key, name, severity, *told))
+        self._events[event] += 1
 
     def _incident(self, alert: Alert, decision: Decision, service: _Service) -> int:
         """The incident that a firing alert belongs to, made or reopened where it must be."""
@@ -245,7 +305,7 @@ class _Body:
     def _end(self, alert: Alert, decision: Decision, row: Row) -> None:
         incident_id = self._firing.pop(alert.key)
         self._ended.append(alert.key)
-        self._events.append((incident_id, "end", decision.reason))
+        self._events[incident_id, "end", decision.reason] += 1
         changes = self._changes.setdefault(incident_id, _Changes())
         changes.ended = True
         changes.asked_ended = changes.asked_ended or row.ladder
@@ -264,18 +324,6 @@ class _Body:
         if changes.again:
             quiet = self._intake.flap_window
             messages.ring_again(c, incident_id, self._intake.notifier, changes.again, now, quiet)
-
-
-def _words(decision: Decision, now: datetime) -> str:
-    """For the audit trail: why, and what is planned."""
-    if not decision.steps:
-        return decision.reason
-    zero = decision.ladder_at or now
-    planned = ", ".join(
-        f"{' '.join(filter(None, ('ask for' if step.ask else '', step.action, step.target)))} at {format_duration(step.due_at - zero)}"
-        for step in decision.steps
-    )
-    return f"{decision.reason}; planned: {planned}"
 
 
 def _note_truncation(c: Connection, webhook: Webhook, now: datetime) -> None:

@@ -12,7 +12,7 @@ from itertools import chain
 from sqlite3 import Connection
 from typing import Any
 
-SIZES = (64, 16, 4, 1)
+SIZES = (64, 32, 16, 8, 4, 2, 1)
 """Rows by one statement: a few fixed numbers, so that the connection keeps them prepared."""
 
 

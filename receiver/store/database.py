@@ -33,6 +33,8 @@ __all__ = ["MIGRATIONS", "Change", "Database", "StoreError", "connect", "migrate
 
 Result = TypeVar("Result")
 Change = Callable[[sqlite3.Connection], Any]
+Outcome = tuple[Any, BaseException | None]
+"""What a change returned, or why it failed."""
 
 MIGRATIONS = (
     "schema.sql",
@@ -116,9 +118,9 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._queue: queue.Queue[
+        self._queue: queue.SimpleQueue[
             tuple[Change, asyncio.Future[Any], asyncio.AbstractEventLoop] | None
-        ] = queue.Queue()
+        ] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
         self._owner = Owner(path)
@@ -239,18 +241,22 @@ class Database:
     def _commit(
         self, batch: list[tuple[Change, asyncio.Future[Any], asyncio.AbstractEventLoop]]
     ) -> None:
-        results: list[tuple[Any, BaseException | None]] = []
+        results: list[Outcome] = []
         try:
             results = self._together(batch)
         except StoreError as failure:
             results = [(None, failure)] * len(batch)
-        for (_, future, loop), (result, problem) in zip(batch, results, strict=True):
+        # A loop is woken once: its own thread is not interrupted by each of what it is to hear.
+        told: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Outcome]]] = {}
+        for (_, future, loop), outcome in zip(batch, results, strict=True):
+            told.setdefault(loop, []).append((future, outcome))
+        for loop, outcomes in told.items():
             with contextlib.suppress(RuntimeError):  # the loop may have ended while we wrote
-                loop.call_soon_threadsafe(_settle, future, result, problem)
+                loop.call_soon_threadsafe(_settle, outcomes)
 
     def _together(
         self, batch: list[tuple[Change, asyncio.Future[Any], asyncio.AbstractEventLoop]]
-    ) -> list[tuple[Any, BaseException | None]]:
+    ) -> list[Outcome]:
         connection = self._usable()
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -277,9 +283,7 @@ def _state(path: Path) -> tuple[int, ...]:
     return seen.st_ino, seen.st_mtime_ns, seen.st_size
 
 
-def _within_savepoint(
-    connection: sqlite3.Connection, change: Change
-) -> tuple[Any, BaseException | None]:
+def _within_savepoint(connection: sqlite3.Connection, change: Change) -> Outcome:
     connection.execute("SAVEPOINT one_change")
     try:
         result = change(connection)
@@ -293,13 +297,15 @@ def _within_savepoint(
     return result, None
 
 
-def _settle(future: asyncio.Future[Any], result: Any, problem: BaseException | None) -> None:
-    if future.cancelled():
-        return
-    if problem is not None:
-        future.set_exception(problem)
-    else:
-        future.set_result(result)
+def _settle(outcomes: list[tuple[asyncio.Future[Any], Outcome]]) -> None:
+    """In the loop's own thread."""
+    for future, (result, problem) in outcomes:
+        if future.cancelled():
+            continue
+        if problem is not None:
+            future.set_exception(problem)
+        else:
+            future.set_result(result)
 
 
 @contextlib.contextmanager

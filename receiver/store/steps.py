@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
 
-from receiver.deciding.policy import PlannedStep
+from receiver.deciding.decision import PlannedStep
 from receiver.records import Step
 from receiver.store import rows
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from receiver.approving.approvals import ask
-from receiver.deciding.policy import PlannedStep
+from receiver.deciding.decision import PlannedStep
 from receiver.records import Ask
 from receiver.store import incidents, steps
 from receiver.store.database import connect, migrate

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from receiver.actions.emergency_stop import EmergencyStop
-from receiver.deciding.policy import PlannedStep, parse_policy
+from receiver.deciding.decision import PlannedStep
+from receiver.deciding.policy import parse_policy
 from receiver.records import Step
 from receiver.settings import ReceiverSettings
 from receiver.store import incidents, steps

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from receiver.deciding import gates
-from receiver.deciding.policy import Row, asked
+from receiver.deciding.decision import asked
+from receiver.deciding.policy import Row
 from receiver.hearing.alertmanager import parse_webhook
 from receiver.store import steps
 from receiver.store.database import connect, migrate

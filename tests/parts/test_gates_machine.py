@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from receiver.deciding import gates
+from receiver.deciding.decision import PlannedStep
 from receiver.deciding.gates import Budget, Confirmation, Facts, Switches, Target
-from receiver.deciding.policy import PlannedStep
 from receiver.deciding.situation import Lookout
 from receiver.maintenance.windows import words_of
 from receiver.records import Step

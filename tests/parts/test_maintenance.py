@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from receiver.deciding.policy import PlannedStep
+from receiver.deciding.decision import PlannedStep
 from receiver.maintenance import windows as maintenance
 from receiver.maintenance.calendar import Calendar, Recurring
 from receiver.records import Window

@@ -10,7 +10,7 @@ from threading import Barrier, Thread
 import pytest
 
 from receiver.approving.approvals import HOLDS, Choice, ask, decide, expire
-from receiver.deciding.policy import PlannedStep
+from receiver.deciding.decision import PlannedStep
 from receiver.records import Approval, Ask, Step
 from receiver.store import approvals, incidents, messages, steps
 from tests.parts.stores import Stores

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from receiver.deciding.policy import PlannedStep
+from receiver.deciding.decision import PlannedStep
 from receiver.records import Ring
 from receiver.store import incidents, messages, pictures, retention, steps
 from receiver.store.incidents import NewAlert

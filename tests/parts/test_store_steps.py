@@ -10,7 +10,7 @@ from sqlite3 import Connection
 
 import pytest
 
-from receiver.deciding.policy import PlannedStep
+from receiver.deciding.decision import PlannedStep
 from receiver.store import incidents, steps, windows
 from receiver.store.database import MIGRATIONS, Database, connect, migrate
 from tests.parts.stores import Stores

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from receiver.app import App
 from receiver.approving.approvals import ask, decide
 from receiver.clock import SteadyClock
-from receiver.deciding.policy import PlannedStep
+from receiver.deciding.decision import PlannedStep
 from receiver.hearing.intake import Intake
 from receiver.maintenance.windows import open_around_deployment
 from receiver.metrics import Metrics

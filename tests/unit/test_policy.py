@@ -7,14 +7,8 @@ from importlib import resources
 
 import pytest
 
-from receiver.deciding.policy import (
-    Policy,
-    PolicyError,
-    Standing,
-    container_role,
-    decide,
-    parse_policy,
-)
+from receiver.deciding.decision import Standing, container_role, decide
+from receiver.deciding.policy import Policy, PolicyError, parse_policy
 
 NOW = datetime(2026, 3, 7, 23, 0, tzinfo=UTC)
 SHIPPED = resources.files("monitoring").joinpath("policy.yml").read_text(encoding="utf-8")
