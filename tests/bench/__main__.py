@@ -121,7 +121,7 @@ def _acting(rounds: int, tell: Tell) -> list[Figure]:
 def _slow(rounds: int, tell: Tell) -> list[Figure]:
     tell("webhooks where an fsync takes 10 ms")
     found, peer = slow_disk.measure(rounds), "the same handler, a commit each"
-    late = "the event loop is late at one tick in twenty, an fsync takes 10 ms"
+    late = "the event loop is late at the worst moment in twenty, an fsync takes 10 ms"
     ours, floor = _times(1e3, found.ours_late), _times(1e3, found.floor_late)
     return [
         report.paired(

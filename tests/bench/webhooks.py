@@ -56,8 +56,10 @@ def body(number: int, alerts: int) -> bytes:
     return json.dumps(whole).encode()
 
 
-async def load(url: str, alerts: int, requests: int, first: int = 0) -> float:
-    """Requests a second over CONNECTIONS connections; the bodies are numbered from ``first``."""
+async def load(
+    url: str, alerts: int, requests: int, first: int = 0, connections: int = CONNECTIONS
+) -> float:
+    """Requests a second over ``connections``; the bodies are numbered from ``first``."""
     bodies = iter([body(number, alerts) for number in range(first, first + requests)])
 
     async def one(session: aiohttp.ClientSession) -> None:
@@ -68,9 +70,9 @@ async def load(url: str, alerts: int, requests: int, first: int = 0) -> float:
                 if answer.status != 200:
                     raise RuntimeError(f"HTTP {answer.status}: {await answer.text()}")
 
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS)) as session:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections)) as session:
         began = time.monotonic()
-        await asyncio.gather(*(one(session) for _ in range(CONNECTIONS)))
+        await asyncio.gather(*(one(session) for _ in range(connections)))
         return requests / (time.monotonic() - began)
 
 
@@ -84,7 +86,7 @@ async def listen(application: web.Application) -> tuple[web.AppRunner, str]:
     return runner, f"http://127.0.0.1:{port}/alerts"
 
 
-async def ours(alerts: int, requests: int, *firsts: int) -> float:
+async def ours(alerts: int, requests: int, *firsts: int, connections: int = CONNECTIONS) -> float:
     """Of the last of several loads, whose bodies are numbered from each of ``firsts``; of one from 0 without any."""
     with tempfile.TemporaryDirectory() as directory:
         settings = ReceiverSettings.model_validate({"STATE_DIR": directory, "DRY_RUN": True})
@@ -93,14 +95,16 @@ async def ours(alerts: int, requests: int, *firsts: int) -> float:
         )
         runner, url = await listen(await receiver.start())
         try:
-            rates = [await load(url, alerts, requests, first) for first in firsts or (0,)]
+            rates = [
+                await load(url, alerts, requests, first, connections) for first in firsts or (0,)
+            ]
             return rates[-1]
         finally:
             await runner.cleanup()
             await receiver.stop()
 
 
-async def floor(alerts: int, requests: int) -> float:
+async def floor(alerts: int, requests: int, connections: int = CONNECTIONS) -> float:
     """Parsed and committed with synchronous=FULL, a commit a request, in the event loop; nothing else."""
     with tempfile.TemporaryDirectory() as directory:
         connection = sqlite3.connect(Path(directory) / "floor.sqlite3", isolation_level=None)
@@ -118,7 +122,7 @@ async def floor(alerts: int, requests: int) -> float:
         application.router.add_post("/alerts", handle)
         runner, url = await listen(application)
         try:
-            return await load(url, alerts, requests)
+            return await load(url, alerts, requests, connections=connections)
         finally:
             await runner.cleanup()
             connection.close()
