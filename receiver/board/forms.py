@@ -232,4 +232,6 @@ async def _read(request: web.Request) -> Mapping[str, str] | None:
         form = await request.post()
     except (ValueError, LookupError, web.HTTPException, web.RequestPayloadError):
         return None
-    return {name: value for name, value in form.items() if isinstance(value, str)}
+    # A zero is no text: PostgreSQL takes none.
+    texts = {name: value for name, value in form.items() if isinstance(value, str)}
+    return {name: value.replace("\0", "\ufffd") for name, value in texts.items()}

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from receiver.hearing.numbers import WholeNumber
+from receiver.hearing.numbers import WHOLE
 from receiver.records import Severity
 from target.times import parse_rfc3339
 
@@ -50,14 +50,17 @@ def _moment(text: str) -> datetime:
 
 
 def _short(value: str) -> str:
+    """Without a zero, at which SQLite's json_each ends a text and which PostgreSQL takes in none."""
+    value = value.replace("\0", "\ufffd")
     return value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + "…"
 
 
 def _all_short(pairs: dict[str, str]) -> dict[str, str]:
     # Of a few hundred characters in all no part is too long: one join is cheaper than a look at each.
-    if len("".join(chain(pairs, pairs.values()))) <= LONGEST_VALUE:
+    text = "".join(chain(pairs, pairs.values()))
+    if "\0" not in text and len(text) <= LONGEST_VALUE:
         return pairs
-    if max(map(len, chain(pairs, pairs.values()))) <= LONGEST_VALUE:
+    if "\0" not in text and max(map(len, chain(pairs, pairs.values()))) <= LONGEST_VALUE:
         return pairs
     return {_short(key): _short(value) for key, value in pairs.items()}
 
@@ -76,7 +79,7 @@ class Alert(BaseModel):
     labels: Pairs
     annotations: Pairs = {}
     starts_at: Time = Field(alias="startsAt")
-    fingerprint: Annotated[str, Field(max_length=128)] = ""
+    fingerprint: Annotated[str, Field(max_length=128), AfterValidator(_short)] = ""
 
     @property
     def name(self) -> str:
@@ -116,7 +119,7 @@ class Webhook(BaseModel):
     status: Literal["firing", "resolved"]
     receiver: Text
     external_url: Text = Field("", alias="externalURL")
-    truncated_alerts: Annotated[WholeNumber, Field(ge=0, le=MOST_TRUNCATED)] = Field(
+    truncated_alerts: Annotated[int, Field(ge=0, le=MOST_TRUNCATED), WHOLE] = Field(
         0, alias="truncatedAlerts"
     )
     alerts: list[Alert]

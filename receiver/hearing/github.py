@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from sqlite3 import Connection
+from typing import Annotated
 
 import structlog
 from aiohttp import web
@@ -21,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from receiver.answers import UNREADABLE, problem, tell_refusal
 from receiver.clock import Clock
 from receiver.hearing.in_hand import BusyError, InHand
-from receiver.hearing.numbers import WholeNumber
+from receiver.hearing.numbers import WHOLE
 from receiver.metrics import Metrics
 from receiver.seldom import Seldom
 from receiver.settings import ReceiverSettings
@@ -40,7 +41,7 @@ log = structlog.get_logger("receiver")
 class _Run(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: WholeNumber = Field(ge=0, lt=2**63)
+    id: Annotated[int, Field(ge=0, lt=2**63), WHOLE]
     display_title: str = Field("", max_length=2000)
     status: str = Field("", max_length=100)
 

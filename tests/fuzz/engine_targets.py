@@ -37,6 +37,7 @@ def log_line(data: bytes) -> None:
     if isinstance(found, access_log.Access):
         assert 0 <= found.status <= 999
         assert 0 <= found.seconds <= access_log.LONGEST_SECONDS
+    assert isinstance(access_log.parse_line(data, 2), access_log.Text)
     access_log.parse_duration(data.decode("latin-1"))
 
 
@@ -126,7 +127,9 @@ def cgroup(data: bytes) -> None:
 
 def _laid_out(blobs: list[bytes], chosen: tuple[File, ...]) -> None:
     layout = Layout(blobs, [file.locate for file in chosen])
-    found = layout.values(tokens_of(blobs))
+    tokens = tokens_of(blobs)
+    found = layout.values(tokens)
+    assert layout.values([*tokens, b"1"]) is None
     if layout.complete and found is not None:
         assert all(text.isdigit() for text in found[0] if text)
         assert found[1].isdigit() or not found[1]

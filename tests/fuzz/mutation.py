@@ -11,9 +11,10 @@ OFTEN_BYTES = 0.35
 """How often the bytes are changed all the same."""
 HOSTILE: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2**31, 2**63 - 1, 2**63, 2**64, 10**400, 1.5, -0.0, 1e308),
-    *(float("nan"), "", "0", "x", "a" * 300, "ä" * 9000, "\ud800", "\0", "ä\n\r\t\x1b[31m", "@here", "]] | %s"),
+    *(float("nan"), "", "0", "x", "a" * 300, "a" * 9000, "\ud800", "\0", "ä\n\r\t\x1b[31m", "@here", "]] | %s"),
     *("2026-03-01T10:00:00Z", "9999-12-31T23:59:59.999999999Z", "0001-01-01T00:00:00+23:59"),
-    *("critical", "resolved", "4", "1h", "restart app @0m", "ask rollback @1h30m", "person @1s"),
+    *("critical", "info", "none", "resolved", "suppressed", "4", "1h", "restart app @0m", "person @1s"),
+    *("ask rollback @1h30m", "ask person @0m", "cleanup images @0m", "restart nowhere @0m", "cleanup"),
     *([], {}, [[]], [{}], {"a": {}}, ["x", "x"]),
 )  # fmt: skip
 Mutate = Callable[[bytes, int], bytes]

@@ -144,9 +144,13 @@ def github_answer(data: bytes) -> None:
 
 
 def discord_answer(data: bytes) -> None:
-    """The first byte is the status."""
+    """The first byte is the status, and whether its bucket is empty."""
     status = (200, 400, 401, 403, 404, 429, 500, 503)[data[0] % 8] if data else 200
-    answer = Answer(status, {"Retry-After": data[1:9].decode("latin-1")}, data[9:])
+    headers = {
+        "Retry-After": data[1:9].decode("latin-1"),
+        "X-RateLimit-Remaining": "1" if data[:1] >= b"\x80" else "0",
+    }
+    answer = Answer(status, headers, data[9:])
     told = verdict(answer, trouble_of(answer), creating=True)
     assert (told is None) == (status == 200)
     if told is not None and told.retry_after is not None:
@@ -205,7 +209,7 @@ TARGETS: Mapping[str, Target] = {
     "policy": Target(policy, (PolicyError,), longest=384, words=POLICY_WORDS),
     "policy_form": Target(policy_form, (ValueError, RecursionError), longest=2048, json_at=0),
     "settings": Target(settings, (SettingsError,), longest=512, words=tuple(f"{n}=" for n in FIELDS)),
-    "http_answer": Target(http_answer, (NotHttpError, BrokenBodyError), words=HTTP_WORDS),
+    "http_answer": Target(http_answer, (NotHttpError, BrokenBodyError), longest=2048, words=HTTP_WORDS),
     "github_answer": Target(github_answer, (DeliveryError,), longest=2048, json_at=1),
     "discord_answer": Target(discord_answer, json_at=9),
     "alertmanager_answer": Target(alertmanager_answer, (ValueError,), longest=2048, json_at=0),

@@ -92,6 +92,14 @@ def test_every_schema_is_one_and_every_reference_leads_somewhere() -> None:
     assert needed == set(document["components"]["securitySchemes"])
 
 
+def test_the_bounds_of_what_is_sent_are_said() -> None:
+    schemas = description.document()["components"]["schemas"]
+    truncated = schemas["Webhook"]["properties"]["truncatedAlerts"]
+    assert (truncated["minimum"], truncated["maximum"]) == (0, 2**31 - 1)
+    number = schemas["WorkflowRun"]["properties"]["workflow_run"]["properties"]["id"]
+    assert (number["minimum"], number["exclusiveMaximum"]) == (0, 2**63)
+
+
 async def test_what_is_answered_of_an_incident_is_what_it_says(tmp_path: Path) -> None:
     async with scene(tmp_path) as here:
         await here.asked()
