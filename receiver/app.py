@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hmac
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
 from receiver.answers import UNREADABLE, problem, tell_refusal
-from receiver.clock import Clock
-from receiver.deciding.decision import Decision
-from receiver.hearing.alertmanager import Alert, BodyError, Webhook, parse_webhook
+from receiver.hearing.alertmanager import BodyError, Webhook, parse_webhook
 from receiver.hearing.in_hand import BusyError, InHand
-from receiver.hearing.intake import Intake, accept
-from receiver.metrics import Metrics
+from receiver.place import within
 from receiver.seldom import Seldom
 from receiver.settings import ReceiverSettings
-from receiver.store import messages
-from receiver.store.database import Database, StoreError
+from receiver.store.database import StoreError
 
 log = structlog.get_logger("receiver")
 MOST_PAGES = 32
@@ -38,24 +32,21 @@ class App:
     def __init__(
         self,
         settings: ReceiverSettings,
-        intake: Intake,
-        database: Database,
-        metrics: Metrics,
-        clock: Clock,
-        arrived: Callable[[Webhook], None],
-        unready: Callable[[], str],
+        hear: Callable[[Webhook], Awaitable[int]],
+        count: Callable[[str], None],
+        ready: Callable[[], Awaitable[str]],
     ) -> None:
+        """``hear`` commits a webhook: how many alerts; raises StoreError. ``count``: what became of each request.
+
+        ``ready``: why it is not, in words.
+        """
         self._settings = settings
-        self._intake = intake
-        self._database = database
-        self._metrics = metrics
-        self._clock = clock
-        self._arrived = arrived
-        self._unready = unready
-        self._in_hand = InHand(settings.max_body_bytes)
+        self._hear = hear
+        self._count = count
+        self._ready = ready
+        self.in_hand = InHand(settings.max_body_bytes)
         self._seldom = Seldom()
         self._pages = 0
-        self._proof: asyncio.Task[str] | None = None
 
     def application(self) -> web.Application:
         app = web.Application(
@@ -73,7 +64,7 @@ class App:
     async def alerts(self, request: web.Request) -> web.Response:
         """200 committed · 400 not version 4 · 401 · 413 · 415 · 503 the store cannot take it now."""
         outcome, answer = await self._alerts(request)
-        self._metrics.webhooks.labels(outcome).inc()
+        self._count(outcome)
         if outcome != "accepted":
             tell_refusal(log, self._seldom, "webhook not accepted", outcome, request, answer)
         return answer
@@ -84,8 +75,8 @@ class App:
         if request.content_type != "application/json":
             return "wrong_type", problem(415, "allowed: Content-Type application/json")
         try:
-            body = await self._in_hand.read(request)
-            with self._in_hand.whole(body):
+            body = await self.in_hand.read(request)
+            with self.in_hand.whole(body):
                 return await self._take(body)
         except BusyError:
             return "busy", problem(503, "too much at once; send it again")
@@ -98,35 +89,8 @@ class App:
 
     async def _take(self, body: bytes) -> tuple[str, web.Response]:
         """Raises BodyError or StoreError."""
-        webhook = parse_webhook(body)
-        taken = await self._database.run(
-            lambda c: accept(c, self._intake, webhook, self._clock.now())
-        )
-        self._note(taken)
-        self._arrived(webhook)
-        return "accepted", web.json_response({"status": "committed", "alerts": len(taken)})
-
-    def _note(self, taken: Sequence[tuple[Alert, Decision]]) -> None:
-        """Counters, and one line in the log for what a body says of one alert of one service."""
-        # One decision is of one kind: a hundred alerts are few kinds.
-        times = Counter([id(decision) for _, decision in taken])
-        kinds: Counter[tuple[str, ...]] = Counter()
-        for alert, decision in {id(one[1]): one for one in taken}.values():
-            told = (alert.status, alert.severity, alert.name, alert.service)
-            kinds[*told, decision.kind, decision.reason] += times[id(decision)]
-        for (status, severity, name, service, kind, reason), count in kinds.items():
-            self._metrics.alerts.labels(status, severity).inc(count)
-            if kind == "repeat":
-                continue
-            log.info(
-                "alert",
-                alert=name,
-                status=status,
-                service=service,
-                decision=kind,
-                reason=reason,
-                count=count,
-            )
+        alerts = await self._hear(parse_webhook(body))
+        return "accepted", web.json_response({"status": "committed", "alerts": alerts})
 
     def _refused(self, error: Exception) -> tuple[str, web.Response]:
         """The answer to a body that cannot be taken, whenever it may be sent again."""
@@ -143,26 +107,13 @@ class App:
 
     async def readyz(self, _request: web.Request) -> web.Response:
         """The store takes a write, and the worker and the outbox run."""
-        words = self._unready() or await self._unwritable()
+        words = await self._ready()
         return web.Response(text=f"{words or 'ready'}\n", status=503 if words else 200)
-
-    async def _unwritable(self) -> str:
-        """One write for all who ask meanwhile: to ask often costs the disk nothing."""
-        if self._proof is None or self._proof.done():
-            self._proof = asyncio.create_task(self._prove(), name="readiness")
-        return await asyncio.shield(self._proof)
-
-    async def _prove(self) -> str:
-        try:
-            await self._database.run(lambda c: messages.prove_writable(c, self._clock.now()))
-        except StoreError as error:
-            return str(error)
-        return ""
 
     @web.middleware
     async def _not_too_many(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """People's pages cost more than what programs ask for: a crowd of them waits outside."""
-        if request.path in _PROGRAMS:
+        if within(request.path) in _PROGRAMS:
             return await handler(request)
         if self._pages >= MOST_PAGES:
             return web.Response(status=503, text="too many look at once; reload in a moment\n")

@@ -22,6 +22,7 @@ from receiver.hearing.alertmanager import Webhook
 from receiver.hearing.intake import Intake
 from receiver.hearing.reconcile import Reconciler
 from receiver.hearing.sight import Lookback
+from receiver.hearing.sorting import Share
 from receiver.hearing.watchdog import Watchdog
 from receiver.http import Http
 from receiver.maintenance.silences import Mirror
@@ -59,6 +60,8 @@ class Ground:
     actions: Callable[[], Mapping[str, Action]]
     """New ones each time: what they remember is of one time of working."""
     unready: Callable[[], str]
+    share: Share
+    """What of all alerts is told here."""
 
 
 class Duty:
@@ -102,7 +105,7 @@ class Duty:
             settings.heartbeat_url, http, database, metrics, clock, ground.unready
         )
         self._reconciler = Reconciler(
-            database, ground.intake, settings, metrics, clock, http, self.wake
+            database, ground.intake, settings, metrics, clock, http, self.wake, ground.share
         )
         self._watchdog = Watchdog(
             database,
@@ -127,6 +130,7 @@ class Duty:
             clock,
             self._reconciler.ask,
             settings.own_host,
+            ground.share,
         )
         self._reconciler.hidden_by = lambda: self._mirror.ours
 
@@ -159,6 +163,10 @@ class Duty:
         if webhook.truncated_alerts:
             self._reconciler.ask("Alertmanager left alerts out of its message")
         self.wake()
+
+    def missed(self, why: str) -> None:
+        """Something may have been told that did not arrive here."""
+        self._reconciler.ask(why)
 
     def wake(self) -> None:
         """There may be something to do."""

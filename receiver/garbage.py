@@ -40,6 +40,8 @@ class Garbage:
 
     def disk(self) -> Disk:
         root = str(self._engine.info().get("DockerRootDir") or "/var/lib/docker")
+        if self._settings.machine == "elsewhere":
+            return Disk(root, None)
         try:
             seen = os.statvfs(self._here(root))
         except (OSError, ValueError):
@@ -49,6 +51,8 @@ class Garbage:
     def elsewhere(self, mountpoint: str) -> str:
         """Why deleting images gives no room on the disk at ``mountpoint``, in words; empty where it may."""
         root = self.disk().path
+        if self._settings.machine == "elsewhere":
+            return ""  # its files cannot be seen from here
         try:
             full, images = self._here(mountpoint or "/").stat(), self._here(root).stat()
         except (OSError, ValueError):

@@ -21,6 +21,8 @@ class Ring(IntEnum):
     MENTION = 2
 
 
+NOBODYS = "no_deployment"
+"""The label that marks an alert of none of several deployments: whoever takes it tells of it, and does nothing."""
 LOOKING = frozenset({"investigate"})
 """Actions that change nothing: they have no gates, begin no ladder, hold nothing up and cure nothing."""
 

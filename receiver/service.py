@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from importlib import resources
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import aiohttp
@@ -15,29 +14,29 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from receiver.actions import Action
-from receiver.actions.cleanup import CleanUp
-from receiver.actions.emergency_stop import EmergencyStop
-from receiver.actions.investigate import Investigate
-from receiver.actions.local_rollback import LocalRollback, SaveFirst
-from receiver.actions.person import Person
-from receiver.actions.restart import Restart
-from receiver.actions.rollback import Rollback
+from receiver.actions.local_rollback import SaveFirst
 from receiver.app import App
 from receiver.approving.links import Links
 from receiver.approving.page import ApprovalPage
+from receiver.board.access import Access
 from receiver.board.wiring import Board
 from receiver.clock import Clock, SteadyClock
-from receiver.deciding.policy import Confirm, Policy, load_policy
+from receiver.deciding.policy import Confirm, load_policy
 from receiver.deciding.situation import Lookout
 from receiver.duty import Duty, Ground
+from receiver.equipment import build_actions, build_github, policy_path
 from receiver.github.client import GitHub
 from receiver.hearing.alertmanager import Webhook
+from receiver.hearing.ear import Ear
 from receiver.hearing.github import GitHubHook
+from receiver.hearing.in_hand import InHand
 from receiver.hearing.intake import Intake
+from receiver.hearing.sorting import ALL, Share
 from receiver.http import Http, open_session
 from receiver.maintenance.windows import open_around_deployment
 from receiver.metrics import Metrics, StoreGauges
 from receiver.notifiers import configured
+from receiver.ready import Readiness
 from receiver.rollback.readiness import RollbackReady
 from receiver.rollback.route import Router
 from receiver.settings import ReceiverSettings
@@ -54,44 +53,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger("receiver")
 
 
-def policy_path(settings: ReceiverSettings) -> Path:
-    """POLICY_FILE, or the table that this release ships."""
-    return settings.policy_file or Path(str(resources.files("monitoring").joinpath("policy.yml")))
+@dataclass(frozen=True)
+class Front:
+    """What several deployments of one process share: who is let in, and how much is in memory."""
 
-
-def build_github(settings: ReceiverSettings, http: Http) -> GitHub | None:
-    """None where GitHub is not configured."""
-    if not (settings.github_token and settings.github_repo):
-        return None
-    return GitHub(
-        http,
-        settings.github_api_url,
-        settings.github_repo,
-        settings.github_token,
-        settings.rollback_workflow,
-        settings.rollback_ref,
-    )
-
-
-def build_actions(
-    settings: ReceiverSettings,
-    engine: Engine,
-    github: GitHub | None,
-    lookout: Lookout,
-    policy: Policy,
-    save_first: SaveFirst | None = None,
-) -> Mapping[str, Action]:
-    """ACTIONS: one line each."""
-    local = LocalRollback(settings, engine, policy.timing, save_first)
-    made: tuple[Action, ...] = (
-        Restart(settings, engine),
-        CleanUp(settings, engine),
-        EmergencyStop(engine, policy.timing, lookout.confirmer, github, lookout.settings.zone),
-        Rollback(github, lookout, policy.timing, local),
-        Person(settings.contacts),
-        Investigate(settings, engine),
-    )
-    return {action.name: action for action in made}
+    access: Access
+    in_hand: InHand
 
 
 class Receiver:
@@ -105,25 +72,27 @@ class Receiver:
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
         save_first: SaveFirst | None = None,
+        share: Share = ALL,
     ) -> None:
         """``monotonic``: seconds of a clock that nobody can set, beside ``clock``, which may be.
 
-        ``save_first``: asked before this machine rolls back itself.
+        ``save_first``: asked before this machine rolls back itself. ``share``: which of several deployments it is.
         """
         self._save_first = save_first
+        self.share = share
         self.settings = settings
         self.policy = load_policy(policy_path(settings), settings.own_host)
         self._engine = engine
         self._registry = registry
         self._sharing: Sharing | None = None
         if settings.server is None:
-            self._clock = SteadyClock(clock, monotonic)
+            self.clock = SteadyClock(clock, monotonic)
             self._database = Database(settings.database_path)
         else:
             from receiver.sharing import Sharing  # noqa: PLC0415 - the extra
 
             self._sharing = Sharing(settings.server, clock, monotonic)
-            self._clock, self._database = self._sharing.clock, self._sharing.database
+            self.clock, self._database = self._sharing.clock, self._sharing.database
         self._own: Duty | None = None
         self._gauges: StoreGauges | None = None
         self._sessions: list[aiohttp.ClientSession] = []
@@ -132,75 +101,95 @@ class Receiver:
 
     async def start(self) -> web.Application:
         """Open the store, begin to work, and return what is to be listened with."""
+        await self.open()
+        access = Access(self.settings, self.signer, self.clock)
+        front = Front(access, InHand(self.settings.max_body_bytes))
+        self.begin()
+        app = App(self.settings, self.hear, self.count, self.ready)
+        application = app.application()
+        self.add_pages(application, front)
+        return application
+
+    async def open(self) -> None:
+        """The store, and the key that links and cookies are signed with."""
         self._database.open()
+        signer = open_signer(self.settings.state_dir)
+        if self._sharing is not None:
+            signer = Signer(await self._sharing.key(signer.key))
+        self.signer = signer
+
+    def begin(self) -> None:
+        """Begin to work; what is heard from here on is taken."""
         calls = open_session()
         self._sessions = [calls]
-        http = Http(calls)
+        self._http = http = Http(calls)
         notifiers = {n.name: n for n in configured(http, self.settings)}
-        metrics = Metrics(self._registry, notifiers)
-        self._gauges = StoreGauges(self._database, self._clock)
+        self._metrics = metrics = Metrics(self._registry, notifiers)
+        self._gauges = StoreGauges(self._database, self.clock)
         self._registry.register(self._gauges)
         self._confirmer = Confirmer(self.settings, self._engine, http)
         github = build_github(self.settings, http)
         self.lookout = Lookout(self.settings, self.policy, self._confirmer, http, github)
-        signer = open_signer(self.settings.state_dir)
-        if self._sharing is not None:
-            signer = Signer(await self._sharing.key(signer.key))
-        links = Links(signer, self.settings.public_url or "")
-        intake = Intake(
+        self._links = Links(self.signer, self.settings.public_url or "")
+        self._intake = intake = Intake(
             policy=self.policy,
             notifier=next(iter(notifiers)),
             flap_window=self.settings.flap_window,
             minio_service=self.settings.minio_service,
         )
         self._look_ahead(self.lookout.router)
-        self._begin(
+        self._work(
             Ground(
                 settings=self.settings,
                 policy=self.policy,
-                clock=self._clock,
+                clock=self.clock,
                 http=http,
                 notifiers=notifiers,
                 metrics=metrics,
                 lookout=self.lookout,
                 intake=intake,
-                links=links,
+                links=self._links,
                 actions=lambda: self._actions(github),
                 unready=self.unready,
+                share=self.share,
             )
         )
-        app = App(
-            self.settings,
-            intake,
-            self._database,
-            metrics,
-            self._clock,
-            self._arrived,
-            self.unready,
+        self.hear = Ear(intake, self._database, metrics, self.clock, self._arrived).hear
+        self.ready = Readiness(self._database, self.clock, self.unready).words
+
+    def count(self, outcome: str) -> None:
+        """What became of a webhook."""
+        self._metrics.webhooks.labels(outcome).inc()
+
+    def add_pages(self, application: web.Application, front: Front) -> None:
+        """The board, the links on cards, and where GitHub calls."""
+        page = ApprovalPage(
+            self._database, self._links, self.lookout, self._metrics, self.clock, self._wake
         )
-        page = ApprovalPage(self._database, links, self.lookout, metrics, self._clock, self._wake)
-        application = app.application()
         application.add_routes(page.routes())
-        hook = GitHubHook(self.settings, self._database, metrics, self._clock, self._wake)
+        hook = GitHubHook(
+            self.settings, self._database, self._metrics, self.clock, self._wake, front.in_hand
+        )
         application.add_routes(hook.routes())
-        Board(
-            signer,
+        self.board = Board(
+            front.access,
             self._database,
-            intake,
+            self._intake,
             self.lookout,
-            http,
-            self._clock,
+            self._http,
+            self.clock,
             self._wake,
             self.unready,
-        ).add_to(application)
-        return application
+            self.share.name,
+        )
+        self.board.add_to(application)
 
     def _actions(self, github: GitHub | None) -> Mapping[str, Action]:
         return build_actions(
             self.settings, self._engine, github, self.lookout, self.policy, self._save_first
         )
 
-    def _begin(self, ground: Ground) -> None:
+    def _work(self, ground: Ground) -> None:
         """Work at once; or, beside other receivers, when it is our turn."""
         if self._sharing is None:
             self._own = Duty(ground, self._database)
@@ -218,13 +207,18 @@ class Receiver:
         """Begin to look whether a rollback could be begun. In a dry run nobody is asked."""
         if self.settings.dry_run or (router.preflight is None and router.mode != "auto"):
             return
-        self._ready = RollbackReady(router, self.policy.timing.preflight, self._clock)
+        self._ready = RollbackReady(router, self.policy.timing.preflight, self.clock)
         self._registry.register(self._ready)
         self._sentries.append(asyncio.create_task(self._ready.run(), name="readiness"))
 
     def _arrived(self, webhook: Webhook) -> None:
         if self.duty is not None:
             self.duty.arrived(webhook)
+
+    def missed(self, why: str) -> None:
+        """Something may have been told that did not arrive here."""
+        if self.duty is not None:
+            self.duty.missed(why)
 
     def _wake(self) -> None:
         if self.duty is not None:
@@ -257,11 +251,11 @@ class Receiver:
     async def deployed(self, release: Release) -> None:
         """Another version took over: it gets its grace before anything is done by itself."""
         grace = self.policy.timing.deployment_grace
-        if release.since + grace <= self._clock.now():
+        if release.since + grace <= self.clock.now():
             return
         opened = await self._database.run(
             lambda c: open_around_deployment(
-                c, release.title, release.since, grace, self._clock.now()
+                c, release.title, release.since, grace, self.clock.now()
             )
         )
         if opened:

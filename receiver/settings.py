@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from receiver.store.postgres.server import SCHEMES, Server, installed
+from receiver.store.postgres.server import SCHEMA, SCHEMES, Server, installed
 from receiver.store.trouble import StoreError
 from receiver.webhook_url import validate_webhook_url
 from target.durations import Duration, parse_duration
@@ -180,8 +180,10 @@ class ReceiverSettings(DeploymentSettings, HostSettings, Thresholds):
 
     receiver_listen: Address = "127.0.0.1:5001"
     database_url: Annotated[SecretStr, AfterValidator(_database)] | None = None
+    database_schema: str = Field(SCHEMA, pattern=r"^[a-z_][a-z0-9_]{0,47}$")
     retention: Annotated[Duration, AfterValidator(_retention)] = parse_duration("365d")
     policy_file: Path | None = None
+    deployments_file: Path | None = None
     webhook_token: Token | None = None
     board_token: Token | None = None
     board_user_header: str = Field("", pattern=r"^([A-Za-z][A-Za-z0-9-]{0,63})?$")
@@ -264,7 +266,7 @@ class ReceiverSettings(DeploymentSettings, HostSettings, Thresholds):
         """The PostgreSQL of DATABASE_URL; None where the store is a file."""
         url = self.database_url
         named = url is not None and not url.get_secret_value().startswith("sqlite:")
-        return Server(url) if url is not None and named else None
+        return Server(url, self.database_schema) if url is not None and named else None
 
     @property
     def database_path(self) -> Path:

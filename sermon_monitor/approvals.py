@@ -13,6 +13,7 @@ from sermon_monitor import shown, store_file
 from sermon_monitor.settings import Settings
 from sermon_monitor.terminal import (
     by_option,
+    deployment_option,
     fail,
     found_in_store,
     limit_option,
@@ -26,6 +27,7 @@ _NUMBER = click.argument("number", metavar="ID", type=click.IntRange(1, 2**63 - 
 @click.command("approvals")
 @click.option("--json", "as_json", is_flag=True, help="Print the approvals as JSON.")
 @limit_option
+@deployment_option
 @click.pass_context
 def approvals_command(context: click.Context, as_json: bool, limit: int) -> None:
     """List what waits for a person's approval, and what became of earlier questions.
@@ -40,6 +42,7 @@ def approvals_command(context: click.Context, as_json: bool, limit: int) -> None
 @click.command("approve")
 @_NUMBER
 @by_option
+@deployment_option
 @click.pass_context
 def approve_command(context: click.Context, number: int, by: str | None) -> None:
     """Say yes to what waits for an approval. It begins when every other gate lets it pass.
@@ -53,6 +56,7 @@ def approve_command(context: click.Context, number: int, by: str | None) -> None
 @click.command("deny")
 @_NUMBER
 @by_option
+@deployment_option
 @click.pass_context
 def deny_command(context: click.Context, number: int, by: str | None) -> None:
     """Say no to what waits for an approval. It is not asked again for the same alert in this incident.

@@ -14,7 +14,7 @@ from receiver.store.audit import Wanted, trail
 from receiver.store.database import StoreError
 from sermon_monitor import shown, store_file
 from sermon_monitor.settings import Settings
-from sermon_monitor.terminal import fail, settings_of
+from sermon_monitor.terminal import deployment_option, fail, settings_of
 from target.durations import parse_duration
 from target.times import parse_rfc3339
 
@@ -45,6 +45,7 @@ def since(text: str, now: datetime) -> datetime:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
 @click.option("--csv", "csv", is_flag=True, help="Print the rows as CSV.")
+@deployment_option
 @click.pass_context
 def audit_command(
     context: click.Context,

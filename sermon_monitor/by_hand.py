@@ -13,7 +13,7 @@ from receiver import by_hand
 from receiver.by_hand import Reference, RefusedError
 from receiver.store.database import StoreError
 from sermon_monitor import shown, store_file
-from sermon_monitor.terminal import by_option, fail, person, settings_of
+from sermon_monitor.terminal import by_option, deployment_option, fail, person, settings_of
 
 Result = TypeVar("Result")
 
@@ -22,6 +22,7 @@ Result = TypeVar("Result")
 @click.argument("incident", metavar="ID", type=click.IntRange(min=1))
 @click.argument("text", nargs=-1, required=True)
 @by_option
+@deployment_option
 @click.pass_context
 def note_command(
     context: click.Context, incident: int, text: tuple[str, ...], by: str | None
@@ -39,6 +40,7 @@ def note_command(
 @click.command("retry")
 @click.argument("what", metavar="ID")
 @by_option
+@deployment_option
 @click.pass_context
 def retry_command(context: click.Context, what: str, by: str | None) -> None:
     """Do again what failed or was refused: of an incident (12), one step (s34) or message (m7).
@@ -57,6 +59,7 @@ def retry_command(context: click.Context, what: str, by: str | None) -> None:
 @click.argument("what", metavar="ID")
 @click.option("--reason", required=True, help="Why; it stands on the card and in the audit trail.")
 @by_option
+@deployment_option
 @click.pass_context
 def discard_command(context: click.Context, what: str, reason: str, by: str | None) -> None:
     """Give up for good: close an incident (12), drop a step that waits (s34), not send a message (m7).

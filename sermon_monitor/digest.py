@@ -17,11 +17,12 @@ from receiver.store.digests import Happened, happened
 from receiver.telling.note import Note
 from sermon_monitor import shown, store_file
 from sermon_monitor.settings import Settings
-from sermon_monitor.terminal import fail, settings_of
+from sermon_monitor.terminal import deployment_option, fail, settings_of
 
 
 @click.command("digest")
 @click.option("--json", "as_json", is_flag=True, help="Print the message as JSON.")
+@deployment_option
 @click.pass_context
 def digest_command(context: click.Context, as_json: bool) -> None:
     """Print what the daily digest would say now, since the last one. Sends nothing.

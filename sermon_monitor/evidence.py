@@ -10,12 +10,13 @@ from receiver.board import plain as board
 from receiver.store import incidents
 from receiver.store.database import StoreError
 from sermon_monitor import shown, store_file
-from sermon_monitor.terminal import fail, settings_of
+from sermon_monitor.terminal import deployment_option, fail, settings_of
 
 
 @click.command("evidence")
 @click.argument("incident", type=click.IntRange(min=1))
 @click.option("--json", "as_json", is_flag=True, help="Print the evidence as JSON.")
+@deployment_option
 @click.pass_context
 def evidence_command(context: click.Context, incident: int, as_json: bool) -> None:
     """Print the evidence of an incident: exit codes, limits, the machine, the end of the log.

@@ -14,13 +14,14 @@ from receiver.deciding import gates
 from receiver.deciding.decision import Decision, asked
 from receiver.deciding.policy import Policy, load_policy
 from receiver.deciding.situation import Lookout
+from receiver.equipment import build_github, policy_path
 from receiver.hearing.alertmanager import Alert, Webhook
 from receiver.hearing.intake import Intake, accept
+from receiver.hearing.sorting import ALL, Share, sort
 from receiver.http import Http, open_session
 from receiver.maintenance.calendar import Calendar
 from receiver.maintenance.windows import open_recurring
 from receiver.records import Step
-from receiver.service import build_github, policy_path
 from receiver.store import incidents, steps
 from receiver.store.history import read_history
 from receiver.verify import Confirmer
@@ -29,10 +30,15 @@ from sermon_monitor.settings import Settings
 from target.engine import Engine
 
 
-async def explain(settings: Settings, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
-    """What this alert would do right now: decision, steps with their times, every gate's verdict."""
+async def explain(
+    settings: Settings, name: str, labels: Mapping[str, str], share: Share = ALL
+) -> dict[str, Any]:
+    """What this alert would do right now: decision, steps with their times, every gate's verdict.
+
+    ``share``: of one of several deployments; the labels that make an alert its own go without saying.
+    """
     policy = load_policy(policy_path(settings), settings.own_host)
-    alert = alert_from(name, labels, policy)
+    alert = alert_from(name, {**share.match, **labels}, policy)
     webhook = Webhook(
         version="4", group_key="explain", status="firing", receiver="explain", alerts=[alert]
     )
@@ -40,9 +46,15 @@ async def explain(settings: Settings, name: str, labels: Mapping[str, str]) -> d
     return told
 
 
-async def replay(settings: Settings, webhook: Webhook) -> list[dict[str, Any]]:
-    """What a body would do: taken into a copy of the store in memory, then every gate is asked."""
+async def replay(settings: Settings, webhook: Webhook, share: Share = ALL) -> list[dict[str, Any]]:
+    """What a body would do: taken into a copy of the store in memory, then every gate is asked.
+
+    ``share``: what of it is this deployment's; of the rest nothing is told.
+    """
     policy = load_policy(policy_path(settings), settings.own_host)
+    if share.claims:
+        apart = sort(webhook, [share], {share.name: policy.heartbeat})
+        webhook = apart.parts.get(share.name, webhook.model_copy(update={"alerts": []}))
     intake = Intake(
         policy=policy,
         notifier="dry",

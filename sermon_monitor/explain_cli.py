@@ -17,7 +17,7 @@ from receiver.store.database import StoreError
 from sermon_monitor import explain as explaining
 from sermon_monitor import shown
 from sermon_monitor.settings import Settings
-from sermon_monitor.terminal import fail, settings_of
+from sermon_monitor.terminal import deployment_option, fail, of_deployment
 
 MAX_REPLAY_BYTES = 64 * 1024 * 1024
 
@@ -26,6 +26,7 @@ MAX_REPLAY_BYTES = 64 * 1024 * 1024
 @click.argument("alertname")
 @click.argument("labels", nargs=-1, metavar="[LABEL=VALUE]...")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@deployment_option
 @click.pass_context
 def explain_command(
     context: click.Context, alertname: str, labels: tuple[str, ...], as_json: bool
@@ -40,9 +41,10 @@ def explain_command(
         if not equals or not key:
             raise click.UsageError(f"allowed: LABEL=VALUE; got {text!r}")
         pairs[key] = value
+    settings, share = of_deployment(context)
     with shown.progress("asking every gate", quiet=as_json):
         told = _or_fail(
-            lambda settings: explaining.explain(settings, alertname, pairs), settings_of(context)
+            lambda settings: explaining.explain(settings, alertname, pairs, share), settings
         )
     shown.explanation(told, as_json=as_json)
 
@@ -52,13 +54,14 @@ def explain_command(
     "file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@deployment_option
 @click.pass_context
 def replay_command(context: click.Context, file: Path, as_json: bool) -> None:
     """What a recorded webhook body would do; - reads standard input. Changes nothing.
 
     Example: sermon-monitor replay body.json
     """
-    settings = settings_of(context)
+    settings, share = of_deployment(context)
     try:
         webhook = parse_webhook(_recorded(file))
     except OSError as error:
@@ -71,10 +74,12 @@ def replay_command(context: click.Context, file: Path, as_json: bool) -> None:
             ]
         )
     with shown.progress("asking every gate", quiet=as_json):
-        told = _or_fail(lambda settings: explaining.replay(settings, webhook), settings)
+        told = _or_fail(lambda settings: explaining.replay(settings, webhook, share), settings)
     if as_json:
         click.echo(json.dumps(told, indent=2))
     else:
+        if share.name and not told:
+            click.echo(f"nothing in it is {share.name}'s")
         for one in told:
             shown.explanation(one, as_json=False)
 

@@ -8,12 +8,13 @@ import click
 
 from receiver.board import plain as board
 from sermon_monitor import shown
-from sermon_monitor.terminal import found_in_store, limit_option, settings_of
+from sermon_monitor.terminal import deployment_option, found_in_store, limit_option, settings_of
 
 
 @click.command("incidents")
 @click.option("--json", "as_json", is_flag=True, help="Print the incidents as JSON.")
 @limit_option
+@deployment_option
 @click.pass_context
 def incidents_command(context: click.Context, as_json: bool, limit: int) -> None:
     """List incidents with their alerts and steps, open ones first.

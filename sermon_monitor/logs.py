@@ -75,6 +75,7 @@ def shorten_protocol_faults(record: logging.LogRecord) -> bool:
 def set_up(log_format: str, level: str, secrets: Iterable[str]) -> None:
     """Configure structlog and, through it, every library's standard logging."""
     shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

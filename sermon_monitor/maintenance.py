@@ -11,15 +11,22 @@ import click
 
 from receiver.board.plain import maintenance
 from receiver.deciding.policy import PolicyError, load_policy
+from receiver.equipment import policy_path
 from receiver.maintenance.calendar import LONGEST, LONGEST_REASON, Calendar, occurrences, problem_of
 from receiver.records import WindowOrigin
-from receiver.service import policy_path
 from receiver.store import messages, windows
 from receiver.store.database import StoreError
 from receiver.store.postgres.server import Server
 from sermon_monitor import shown, store_file
 from sermon_monitor.settings import Settings
-from sermon_monitor.terminal import by_option, fail, person, settings_of
+from sermon_monitor.terminal import (
+    at_option,
+    by_option,
+    deployment_option,
+    fail,
+    person,
+    settings_of,
+)
 from target.durations import format_duration, parse_duration
 
 DEPLOYMENT = timedelta(minutes=10)
@@ -111,6 +118,7 @@ def maintenance_group() -> None:
     help="A new version is about to come: ends with its grace, or after DURATION (10m).",
 )
 @by_option
+@at_option
 @click.pass_context
 def maintenance_start(
     context: click.Context,
@@ -144,6 +152,7 @@ def maintenance_start(
 
 @maintenance_group.command("stop")
 @by_option
+@deployment_option
 @click.pass_context
 def maintenance_stop(context: click.Context, by: str | None) -> None:
     """End what is open now, and call off what was to come by hand.
@@ -159,6 +168,7 @@ def maintenance_stop(context: click.Context, by: str | None) -> None:
 
 @maintenance_group.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print the windows as JSON.")
+@deployment_option
 @click.pass_context
 def maintenance_list(context: click.Context, as_json: bool) -> None:
     """List windows, the newest first, and the recurring ones of the next 7 days.

@@ -11,7 +11,7 @@ from receiver.store import messages
 from receiver.store.database import StoreError
 from sermon_monitor import shown, store_file
 from sermon_monitor.settings import Settings
-from sermon_monitor.terminal import by_option, fail, person, settings_of
+from sermon_monitor.terminal import by_option, deployment_option, fail, person, settings_of
 from target import versions
 from target.version_keeper import LedgerFile
 from target.versions import Ledger, Release, Verdict
@@ -106,6 +106,7 @@ def told(release: Release) -> str:
 )
 @click.option("--good/--bad", "good", default=None, help="Whether it is a version to go back to.")
 @by_option
+@deployment_option
 @click.pass_context
 def mark_command(
     context: click.Context,

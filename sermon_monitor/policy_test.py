@@ -11,9 +11,9 @@ import click
 
 from receiver.deciding.expectations import ExpectationError, Outcome, parse_expectations, run
 from receiver.deciding.policy import PolicyError, load_policy
-from receiver.service import policy_path
+from receiver.equipment import policy_path
 from sermon_monitor import shown
-from sermon_monitor.terminal import fail, settings_of
+from sermon_monitor.terminal import fail, settings_of_process
 
 
 @click.group("policy")
@@ -38,7 +38,7 @@ def policy_test(context: click.Context, file: Path, policy: Path | None, as_json
 
     Example: sermon-monitor policy test monitoring/policy_test.yml
     """
-    table = policy or policy_path(settings_of(context))
+    table = policy or policy_path(settings_of_process(context))
     try:
         expected = parse_expectations(file.read_text(encoding="utf-8"), str(file))
         outcome = run(load_policy(table), expected)

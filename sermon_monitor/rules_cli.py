@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sermon_monitor.terminal import settings_of
+from sermon_monitor.terminal import settings_of_process
 from target.rules import render_rules
 
 
@@ -24,4 +24,4 @@ def rules_command(context: click.Context, conf: Path | None) -> None:
     """
     if conf is not None:
         context.obj = conf
-    click.echo(render_rules(settings_of(context)), nl=False)
+    click.echo(render_rules(settings_of_process(context)), nl=False)

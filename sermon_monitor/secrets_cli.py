@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from sermon_monitor import secrets
-from sermon_monitor.terminal import fail, settings_of
+from sermon_monitor.terminal import fail, settings_of_process
 
 
 @click.group("secrets")
@@ -29,7 +29,7 @@ def secrets_init(context: click.Context, directory: Path) -> None:
 
     Example: sermon-monitor secrets init /secrets
     """
-    url = settings_of(context).discord_webhook_url
+    url = settings_of_process(context).discord_webhook_url
     try:
         made = secrets.initialise(directory, url.get_secret_value() if url else None)
     except OSError as error:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from datetime import timedelta
-from functools import partial
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,28 +16,21 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from exporter.app import Exporter
 from receiver.clock import SystemClock
-from receiver.rollback.way_back import LEDGER
-from receiver.service import Receiver
-from receiver.store.database import StoreError
 from sermon_monitor import allocator
-from sermon_monitor.first_backup import save_first
+from sermon_monitor.deployments import Deployment
 from sermon_monitor.listening.basic_auth import BasicAuth
 from sermon_monitor.listening.connections import Connections, Limits
 from sermon_monitor.listening.listener import Listener, allow_files
 from sermon_monitor.listening.web_config import WebConfigError, WebConfiguration
+from sermon_monitor.posts import Alone, Several
 from sermon_monitor.settings import Settings
-from target import roles, versions
 from target.discovery import Discovery
-from target.engine import Engine, EngineError
+from target.engine import Engine
 from target.settings import split_address
-from target.version_keeper import LedgerFile, LedgerKeeper
 
 log = structlog.get_logger("serve")
 Only = Literal["exporter", "receiver"] | None
-Role = Literal["app", "minio"]
-LIMITS = {"exporter": Limits(most=128), "receiver": Limits(lasting=frozenset({"/live"}))}
-LEDGER_STEP = timedelta(seconds=15)
-"""How often the ledger looks at what runs; GOOD_AFTER is counted in these steps."""
+LIMITS = {"exporter": Limits(most=128), "receiver": Limits()}
 
 
 class StartError(Exception):
@@ -49,8 +40,14 @@ class StartError(Exception):
 class Process:
     """Exporter, receiver and ledger in one event loop."""
 
-    def __init__(self, settings: Settings, only: Only, config: Path | None = None) -> None:
-        """``config``: the file that the settings are also of, for a program that is started by us."""
+    def __init__(
+        self,
+        settings: Settings,
+        only: Only,
+        config: Path | None = None,
+        found: Sequence[Deployment] = (),
+    ) -> None:
+        """``config``: the file that the settings are also of. ``found``: those of DEPLOYMENTS_FILE."""
         self.settings = settings
         self._only = only
         self._clock = SystemClock()
@@ -62,17 +59,13 @@ class Process:
             if only != "receiver"
             else None
         )
-        self._receiver = (
-            Receiver(
-                settings,
-                self._engine,
-                self._registry,
-                self._clock,
-                save_first=partial(save_first, settings.backup_dir, config),
+        self._receiving: Alone | Several | None = None
+        if found and only != "exporter":
+            self._receiving = Several(settings, found, self._registry, self._clock)
+        elif only != "exporter":
+            self._receiving = Alone(
+                settings, self._engine, self._discovery, self._registry, self._clock, config
             )
-            if only != "exporter"
-            else None
-        )
         self._web: WebConfiguration | None = None
         self._listeners: list[Listener] = []
         self._runners: list[web.AppRunner] = []
@@ -113,12 +106,13 @@ class Process:
         self._phases.append(("close the Engine", self._close_engine))
         self._phases.append(("stop looking", self._stop_background))
         self._begin("discovery", self._discovery.run())
-        if self._receiver:
-            self._phases.append(("finish what is in hand and commit", self._receiver.stop))
-            application = await self._receiver.start()
+        if self._receiving:
+            if isinstance(self._receiving, Several):
+                self._phases.insert(0, ("close the deployments' Engines", self._receiving.close))
+            self._phases.append(("finish what is in hand and commit", self._receiving.stop))
+            application = await self._receiving.start()
             await self._listen("receiver", application, self.settings.receiver_listen)
-            self._begin("ledger", self._keep_ledger(self._receiver))
-            self._begin("receiver", self._receiver.wait_failure())
+            self._receiving.keep(self._begin)
         if self._exporter:
             self._phases.append(("stop the exporter", self._exporter.stop))
             await self._exporter.start()
@@ -131,7 +125,7 @@ class Process:
         self._background.append(asyncio.create_task(work, name=name))
 
     async def _listen(self, name: str, application: web.Application, address: str) -> None:
-        room = self._room(name)
+        room = self._room(name, LIMITS[name])
         application.middlewares.insert(0, room.middleware)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=5.0)
         await runner.setup()
@@ -149,8 +143,11 @@ class Process:
             raise StartError(f"{setting}={address}: cannot listen there: {why}") from error
         log.info("listening", setting=setting, address=address, tls=secure is not None)
 
-    def _room(self, name: str) -> Connections:
-        room = Connections(LIMITS[name], lambda reason: self._cut.labels(name, reason).inc())
+    def _room(self, name: str, limits: Limits) -> Connections:
+        if name == "receiver" and self._receiving:
+            lasting = frozenset(f"{path}/live" for path in self._receiving.paths)
+            limits = replace(limits, lasting=lasting)
+        room = Connections(limits, lambda reason: self._cut.labels(name, reason).inc())
         self._present.labels(name).set_function(lambda: len(room))
         for reason in ("slow", "crowded"):
             self._cut.labels(name, reason)
@@ -166,45 +163,6 @@ class Process:
         for task in done - {stopping}:
             task.result()
             raise StartError(f"the {task.get_name()} has ended by itself")
-
-    async def _keep_ledger(self, receiver: Receiver) -> None:
-        """Which version runs, and whether it proves good: healthy for GOOD_AFTER with no critical incident."""
-        file = LedgerFile(self.settings.state_dir / LEDGER)
-        # In a dry run nothing on the machine's Docker is changed, local tags included.
-        keepers: Mapping[Role, LedgerKeeper] = {
-            role: LedgerKeeper(
-                file, self._engine, self.settings.good_after, keep_images=not self.settings.dry_run
-            )
-            for role in ("app", "minio")
-        }
-        pause = min(LEDGER_STEP, self.settings.good_after / 5).total_seconds()
-        while True:
-            generation = self._discovery.generation
-            if self._discovery.connected:
-                try:
-                    for role, keeper in keepers.items():
-                        await self._ledger_step(receiver, role, keeper)
-                except (EngineError, OSError, StoreError) as error:
-                    log.warning(
-                        "the version ledger could not be brought up to date", problem=str(error)
-                    )
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(pause, 0.2)):
-                    await self._discovery.wait_change(generation)
-
-    async def _ledger_step(self, receiver: Receiver, role: Role, keeper: LedgerKeeper) -> None:
-        """What is the application's is not counted as MinIO's too."""
-        mine = roles.app_containers(self._discovery.containers, self.settings)
-        if role == "minio":
-            apps = {one.id for one in mine}
-            storage = roles.minio_containers(self._discovery.containers, self.settings)
-            mine = [one for one in storage if one.id not in apps]
-        if mine or role == "app":
-            looks = await receiver.looks_healthy(role)
-            ledger = await asyncio.to_thread(keeper.step, mine, looks, self._clock.now())
-            for release in versions.deployments(ledger):
-                if release.until is None and role == "app":
-                    await receiver.deployed(release)
 
     async def _stop_background(self) -> None:
         for task in self._background:
@@ -237,8 +195,10 @@ def _settle() -> None:
     allocator.give_back()
 
 
-def serve(settings: Settings, only: Only, config: Path | None = None) -> None:
-    """Run the process until it is told to stop."""
+def serve(
+    settings: Settings, only: Only, config: Path | None = None, found: Sequence[Deployment] = ()
+) -> None:
+    """Run the process until it is told to stop. ``found``: those of DEPLOYMENTS_FILE."""
     allocator.keep_little()
     allow_files()
-    asyncio.run(Process(settings, only, config).run())
+    asyncio.run(Process(settings, only, config, found).run())

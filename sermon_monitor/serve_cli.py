@@ -7,8 +7,9 @@ import click
 from receiver.deciding.policy import PolicyError
 from receiver.store.database import StoreError
 from sermon_monitor import serve
+from sermon_monitor.deployments import left_to_each
 from sermon_monitor.settings import without_effect
-from sermon_monitor.terminal import fail, settings_of
+from sermon_monitor.terminal import every_deployment, fail, settings_of_process
 
 
 @click.command("serve")
@@ -21,11 +22,12 @@ def serve_command(context: click.Context, only: serve.Only) -> None:
 
     Example: DRY_RUN=true sermon-monitor serve
     """
-    settings = settings_of(context)
-    for name in without_effect(settings):
+    settings = settings_of_process(context)
+    found = every_deployment(context, settings)
+    for name in [*without_effect(settings), *left_to_each(settings, found)]:
         click.echo(f"sermon-monitor: {name} is set and has no effect", err=True)
     try:
-        serve.serve(settings, only, context.obj)
+        serve.serve(settings, only, context.obj, found)
     except (serve.StartError, StoreError) as error:
         fail([str(error)])
     except PolicyError as error:

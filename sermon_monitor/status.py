@@ -14,25 +14,29 @@ from receiver.board import now as board
 from receiver.board.looking import look
 from receiver.board.now import Kept
 from receiver.http import Http, open_session
+from receiver.place import base
 from receiver.store.database import StoreError
 from receiver.telling.delivery import DeliveryError
 from receiver.verify import Confirmer
 from sermon_monitor import shown, store_file
 from sermon_monitor.listening.web_config import WebConfigError, read_web_config
 from sermon_monitor.settings import Settings
-from sermon_monitor.terminal import settings_of
+from sermon_monitor.terminal import deployment_option, of_deployment
 from target.engine import Engine
 from target.settings import split_address
 
 
-async def gather(settings: Settings) -> board.Seen:
-    """Look at the process, the deployment, the machine and the store. Changes nothing."""
+async def gather(settings: Settings, name: str = "") -> board.Seen:
+    """Look at the process, the deployment, the machine and the store. Changes nothing.
+
+    ``name``: of the deployment, where there are several.
+    """
     engine = Engine(settings.docker_host)
     async with open_session() as session:
         http = Http(session)
         try:
             receiver, sight = await asyncio.gather(
-                _readiness(settings), look(settings, Confirmer(settings, engine, http))
+                _readiness(settings, base(name)), look(settings, Confirmer(settings, engine, http))
             )
         finally:
             engine.close()
@@ -47,7 +51,7 @@ async def gather(settings: Settings) -> board.Seen:
     return board.seen(settings, now, receiver, sight, kept, trouble)
 
 
-async def _readiness(settings: Settings) -> str:
+async def _readiness(settings: Settings, path: str) -> str:
     host, port = split_address(settings.receiver_listen)
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared with, not listened on
     address = f"[{local}]:{port}" if ":" in local else f"{local}:{port}"
@@ -56,7 +60,7 @@ async def _readiness(settings: Settings) -> str:
     own = aiohttp.TCPConnector(force_close=True, ssl=False)
     try:
         async with aiohttp.ClientSession(connector=own) as session:
-            url = f"{scheme}://{address}/readyz"
+            url = f"{scheme}://{address}{path}/readyz"
             answer = await Http(session).request("GET", url, headers={}, timeout=5.0)
     except DeliveryError as error:
         if scheme == "https" and "Connection refused" not in error.words:
@@ -74,8 +78,8 @@ def _speaks_tls(settings: Settings) -> bool:
         return False
 
 
-def _look(settings: Settings) -> dict[str, Any]:
-    return board.judge(asyncio.run(gather(settings)))
+def _look(settings: Settings, name: str) -> dict[str, Any]:
+    return board.judge(asyncio.run(gather(settings, name)))
 
 
 @click.command("status")
@@ -89,6 +93,7 @@ def _look(settings: Settings) -> dict[str, Any]:
     metavar="SECONDS",
     help="The pause between two looks of --watch.",
 )
+@deployment_option
 @click.pass_context
 def status_command(context: click.Context, as_json: bool, watch: bool, every: int) -> None:
     """How it stands right now: healthy or not, and why. Exit 1 when it is not.
@@ -97,12 +102,14 @@ def status_command(context: click.Context, as_json: bool, watch: bool, every: in
 
     Example: sermon-monitor status --watch
     """
-    settings = settings_of(context)
+    settings, share = of_deployment(context)
     if watch:
-        healthy = shown.watch(lambda: _look(settings), every, settings.zone, as_json=as_json)
+        healthy = shown.watch(
+            lambda: _look(settings, share.name), every, settings.zone, as_json=as_json
+        )
     else:
         with shown.progress("looking", quiet=as_json):
-            now = _look(settings)
+            now = _look(settings, share.name)
         shown.status(now, settings.zone, as_json=as_json)
         healthy = now["healthy"]
     sys.exit(0 if healthy else 1)

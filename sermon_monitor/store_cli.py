@@ -12,7 +12,7 @@ import click
 from receiver.store.database import StoreError
 from receiver.store.repair import HELD_FOR, Repaired, problems, repair
 from sermon_monitor import shown, store_file
-from sermon_monitor.terminal import fail, settings_of
+from sermon_monitor.terminal import deployment_option, fail, settings_of
 from target.durations import format_duration
 
 
@@ -26,6 +26,7 @@ def store_group() -> None:
 
 @store_group.command("check")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@deployment_option
 @click.pass_context
 def check_command(context: click.Context, as_json: bool) -> None:
     """Look through the whole file for damage; exit code 1 where there is any. Changes nothing.
@@ -52,6 +53,7 @@ def check_command(context: click.Context, as_json: bool) -> None:
 @store_group.command("repair")
 @click.option("--force", is_flag=True, help="Although the file seems sound.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+@deployment_option
 @click.pass_context
 def repair_command(context: click.Context, force: bool, as_json: bool) -> None:
     """Put a sound file in the place of a damaged one, with all that can still be read; the old one is kept aside.

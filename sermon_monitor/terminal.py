@@ -7,15 +7,19 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from sqlite3 import Connection
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
+from receiver.hearing.sorting import Share
 from receiver.store.database import StoreError
 from sermon_monitor import logs, shown, store_file
+from sermon_monitor.deployments import Deployment, deployments, named
 from sermon_monitor.settings import Settings, SettingsError, load
 
 LONGEST_NAME = 60
+Command = TypeVar("Command", bound=Callable[..., Any])
+DEPLOYMENT = "sermon_monitor.deployment"
 
 
 def fail(lines: Sequence[str], code: int = 1) -> NoReturn:
@@ -26,13 +30,39 @@ def fail(lines: Sequence[str], code: int = 1) -> NoReturn:
 
 
 def settings_of(context: click.Context) -> Settings:
-    """Read the settings, or end with one line a problem."""
+    """The settings of the deployment that is meant, or end with one line a problem."""
+    return of_deployment(context)[0]
+
+
+def of_deployment(context: click.Context) -> tuple[Settings, Share]:
+    """The same, and what of all alerts is its own: by --deployment, where there are several."""
+    try:
+        settings, share = named(context.meta.get(DEPLOYMENT), context.obj)
+    except SettingsError as error:
+        fail(error.problems, 2)
+    logs.set_up(settings.log_format, settings.log_level, logs.secrets_of(settings))
+    return settings, share
+
+
+def settings_of_process(context: click.Context) -> Settings:
+    """Those that are of no deployment where there are several, or end with one line a problem."""
     try:
         settings = load(context.obj)
     except SettingsError as error:
         fail(error.problems, 2)
     logs.set_up(settings.log_format, settings.log_level, logs.secrets_of(settings))
     return settings
+
+
+def every_deployment(context: click.Context, settings: Settings) -> tuple[Deployment, ...]:
+    """Those of DEPLOYMENTS_FILE, or end with one line a problem. None of their secrets is logged."""
+    try:
+        found = deployments(settings, context.obj)
+    except SettingsError as error:
+        fail(error.problems, 2)
+    secrets = {text for one in (settings, *(d.settings for d in found)) for text in logs.secrets_of(one)}  # fmt: skip
+    logs.set_up(settings.log_format, settings.log_level, sorted(secrets, key=len, reverse=True))
+    return found
 
 
 def person(name: str | None) -> str:
@@ -61,6 +91,23 @@ def found_in_store(
     return []
 
 
+def _remember(context: click.Context, _option: click.Parameter, name: str | None) -> None:
+    context.meta[DEPLOYMENT] = name
+
+
+def _which(*names: str) -> Callable[[Command], Command]:
+    return click.option(
+        *names,
+        metavar="NAME",
+        expose_value=False,
+        callback=_remember,
+        help="Which one, where there are several (DEPLOYMENTS_FILE).",
+    )
+
+
+deployment_option = _which("--deployment", "--at")
+at_option = _which("--at")
+"""Where --deployment means something else already."""
 by_option = click.option(
     "--by", metavar="NAME", help="Who does it, for the audit trail (default: the account)."
 )

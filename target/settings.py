@@ -12,7 +12,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -175,6 +175,7 @@ class DeploymentSettings(Room):
 class HostSettings(Room):
     """Where the machine's own files are seen; in a container below /host."""
 
+    machine: Literal["here", "elsewhere"] = "here"
     proc_root: AbsolutePath = Path("/proc")
     rootfs: AbsolutePath = Path("/")
 
@@ -245,11 +246,29 @@ def read_settings(
     raise SettingsError(problems)
 
 
+def given(
+    model: type[Room], environ: Mapping[str, str], config: Path | None = None
+) -> dict[str, str]:
+    """What of ``environ`` and ``config`` counts for ``model``, as NAME or NAME_FILE: an environment by itself.
+
+    Raises SettingsError where the file cannot be read.
+    """
+    in_file = _read_file(config) if config else {}
+    found: dict[str, str] = {}
+    for name in (field.upper() for field in model.model_fields):
+        keys = ((source, key) for source in (environ, in_file) for key in (name, f"{name}_FILE"))
+        source, key = next(((s, k) for s, k in keys if s.get(k)), ({}, name))
+        if source:
+            found[key] = source[key]
+    return found
+
+
 def _read_file(config: Path) -> dict[str, str]:
-    return parse_settings_file(_text(config, "the settings file"), str(config))
+    return parse_settings_file(text_of(config, "the settings file"), str(config))
 
 
-def _text(path: Path, what: str) -> str:
+def text_of(path: Path, what: str) -> str:
+    """Of a file that a person wrote. Raises SettingsError."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
@@ -274,7 +293,7 @@ def _value(
             return source[name], None
         if path := source.get(f"{name}_FILE"):
             try:
-                return _text(Path(path), f"the file of {name}_FILE").strip(), None
+                return text_of(Path(path), f"the file of {name}_FILE").strip(), None
             except SettingsError as error:
                 return "", f"{name}_FILE: {error.problems[0]}"
     return "", None

@@ -7,7 +7,7 @@ answer holds up the other steps of the ladder.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -100,7 +100,6 @@ class Investigate:
         container, retry = self._container(step.target, problems)
         raw = self._inspection(container, problems) if container else None
         name = container.name if container else step.target
-        paths = mount_sources(raw or {})
         return Gathered(
             container=name,
             reason=step.alert or "the incident",
@@ -108,11 +107,17 @@ class Investigate:
             inspection=raw,
             log=self._log(container, problems) if container else (),
             events=self._events(name, now, problems) if name and not retry else (),
-            host=host_lines(self._settings.proc_root, self._settings.rootfs, paths),
+            host=self._host(raw),
             deployments=self._deployments(problems),
             problems=problems,
             retry=retry,
         )
+
+    def _host(self, raw: Mapping[str, Any] | None) -> list[str]:
+        if self._settings.machine == "elsewhere":
+            return ["another machine, whose load and disks cannot be seen from here"]
+        paths = mount_sources(raw or {})
+        return host_lines(self._settings.proc_root, self._settings.rootfs, paths)
 
     def _container(self, name: str, problems: list[str]) -> tuple[Container | None, bool]:
         """The container asked for, among those that are ours to look at; and whether asking again may help."""

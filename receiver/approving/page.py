@@ -225,6 +225,8 @@ class ApprovalPage:
         return [one for one in gates.judge_all(facts) if one.gate != "approved"]
 
     def _backup(self, now: datetime) -> str:
+        if self._lookout.settings.machine == "elsewhere":
+            return "on its own machine, which cannot be seen from here"
         directory = self._lookout.settings.backup_dir
         try:
             newest = newest_backup(directory)

@@ -10,6 +10,7 @@ The cookie is signed, holds no secret, and ends with SESSION_FOR or with another
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -28,6 +29,10 @@ COOKIE = "sermon_monitor_session"
 SESSION_FOR = timedelta(hours=12)
 FORM_GOOD_FOR = timedelta(hours=12)
 LONGEST_NAME = 60
+PAUSE_SECONDS = 1.0
+"""After a wrong token."""
+MOST_WAITING = 8
+"""Wrong tokens that wait for it at once."""
 _COOKIE = re.compile(r"(\d{1,12})\.([A-Za-z0-9_=-]{0,400})\.([A-Za-z0-9_-]{32})")
 
 
@@ -57,6 +62,8 @@ class Access:
         self._signer = signer
         self._clock = clock
         self._token = settings.board_token.get_secret_value() if settings.board_token else ""
+        self._trying = asyncio.Lock()
+        self._waiting = 0
 
     @property
     def closed(self) -> bool:
@@ -78,6 +85,20 @@ class Access:
         wanted = self._token.encode()
         given_bytes = given.encode("utf-8", "surrogateescape")
         return bool(wanted) and hmac.compare_digest(given_bytes, wanted)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many have just tried in vain that nobody's token is looked at."""
+        return self._waiting >= MOST_WAITING
+
+    async def tried_in_vain(self) -> None:
+        """Whoever tries many tokens is slow: one at a time, whichever page they are tried on."""
+        self._waiting += 1
+        try:
+            async with self._trying:
+                await asyncio.sleep(PAUSE_SECONDS)
+        finally:
+            self._waiting -= 1
 
     def session(self, name: str) -> str:
         """A cookie's value for somebody who has shown the token."""

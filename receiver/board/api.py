@@ -39,7 +39,10 @@ class Api:
         ledger: Callable[[], Awaitable[Ledger]],
         clock: Clock,
         wake: Callable[[], None],
+        base: str = "",
     ) -> None:
+        """``base``: what the paths of one of several deployments begin with."""
+        self._base = base
         self._access = access
         self._database = database
         self._calendar = calendar
@@ -90,7 +93,7 @@ class Api:
 
     async def description(self, _request: web.Request) -> web.Response:
         """OpenAPI: the same for everybody, and no secret."""
-        text = await asyncio.to_thread(description.text)  # made when first asked for
+        text = await asyncio.to_thread(description.text, self._base)  # made when first asked for
         return web.Response(text=text, content_type="application/json")
 
     async def windows(self, _request: web.Request) -> web.Response:

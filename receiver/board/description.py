@@ -41,14 +41,18 @@ _SENDERS: list[Schema] = [{"webhookToken": []}, {"webhookPassword": []}]
 
 
 @cache
-def text() -> str:
+def text(base: str = "") -> str:
     """The whole document, as JSON."""
-    return json.dumps(document())
+    return json.dumps(document(base))
 
 
-def document() -> Schema:
-    """The whole document."""
+def document(base: str = "") -> Schema:
+    """The whole document. ``base``: what the paths of one of several deployments begin with."""
+    paths = {**_for_senders(), **_for_readers(), **_for_everybody()}
+    if base:  # these are the process's
+        paths = {path: one for path, one in paths.items() if path not in ("/alerts", "/healthz")}
     return {
+        **({"servers": [{"url": base}]} if base else {}),
         "openapi": "3.1.0",
         "info": {
             "title": "Sermon Monitor, the receiver",
@@ -56,7 +60,7 @@ def document() -> Schema:
             "description": "What Alertmanager and GitHub send, and what the board shows, as JSON. Times are RFC 3339."
             " Where a token is not set, which is possible on loopback alone, none is asked for.",
         },
-        "paths": {**_for_senders(), **_for_readers(), **_for_everybody()},
+        "paths": paths,
         "components": {"schemas": _schemas(), "securitySchemes": _credentials()},
     }
 

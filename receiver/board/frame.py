@@ -11,6 +11,7 @@ from aiohttp import web
 from markupsafe import Markup
 
 from receiver.approving.wording import title
+from receiver.place import base
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -36,10 +37,11 @@ STEP_NAMES = {
 
 
 class Frame:
-    """Renders pages in the time zone of TIMEZONE."""
+    """Renders pages in the time zone of TIMEZONE. ``deployment``: whose, where there are several."""
 
-    def __init__(self, zone: tzinfo) -> None:
+    def __init__(self, zone: tzinfo, deployment: str = "") -> None:
         self._zone = zone
+        self.base = base(deployment)
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("receiver", "templates/board"),
             autoescape=True,
@@ -52,6 +54,7 @@ class Frame:
             "title_of": title,
             "step_name": lambda action: STEP_NAMES.get(action, action),
         }
+        self._templates.globals |= {"base": self.base, "deployment": deployment}
         self._assets = {
             name: resources.files("receiver").joinpath("templates/board", name).read_bytes()
             for name in _ASSETS
@@ -60,6 +63,9 @@ class Frame:
     def page(self, name: str, *, status: int = 200, **values: Any) -> web.Response:
         html = self._templates.get_template(f"{name}.html.j2").render(**values)
         return web.Response(text=html, status=status, content_type="text/html", headers=_HEADERS)
+
+    def refusal(self, status: int, heading: str, words: str) -> web.Response:
+        return self.page("refusal", status=status, heading=heading, words=words)
 
     def picture(self, png: bytes) -> web.Response:
         """Kept by nobody else; its address changes with it."""

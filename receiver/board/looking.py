@@ -17,6 +17,8 @@ from target.engine import EngineError
 from target.version_keeper import LedgerFile
 from target.versions import Ledger
 
+ELSEWHERE = "it is on another machine (MACHINE=elsewhere)"
+
 
 @dataclass(frozen=True)
 class Sight:
@@ -59,6 +61,8 @@ async def _engine(confirmer: Confirmer) -> tuple[str, int]:
 def _machine(
     settings: ReceiverSettings,
 ) -> tuple[list[Disk], datetime | None, str, Ledger]:
+    if settings.machine == "elsewhere":
+        return [], None, ELSEWHERE, read_ledger(settings)
     places = ("/", str(settings.compose_project_dir), str(settings.backup_dir))
     found = [one for one in disks(settings.rootfs, places) if one.total or one.path == "/"]
     backup, trouble = None, ""

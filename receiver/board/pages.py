@@ -13,12 +13,12 @@ import structlog
 from aiohttp import web
 
 from receiver import audit
-from receiver.answers import problem
 from receiver.board import plain
 from receiver.board.access import Access, Visitor
-from receiver.board.api import ASK_A_PERSON, coming
+from receiver.board.api import coming
 from receiver.board.frame import Frame
 from receiver.board.glance import Glance
+from receiver.board.guard import Handler, for_readers
 from receiver.board.looking import read_ledger
 from receiver.board.now import Listed, judge, listed, remember, seen
 from receiver.board.outlook import Outlook, Seer
@@ -27,6 +27,7 @@ from receiver.board.timeline import Entry, timeline
 from receiver.clock import Clock
 from receiver.deciding import gates
 from receiver.deciding.situation import Lookout
+from receiver.place import within
 from receiver.store import approvals, incidents, messages, news, pictures
 from receiver.store.database import Database, StoreError
 from receiver.store.history import History, read_history
@@ -36,7 +37,6 @@ A_PAGE, ROWS_A_PAGE = 15, 50
 """Incidents that are over, and rows of the trail, on one page."""
 GATES_SECONDS = 5.0
 """How long a page waits for the gates of the steps that wait."""
-Handler = Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
@@ -99,30 +99,22 @@ class Pages:
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """A stranger's browser is sent to sign in, a stranger's program is told how."""
 
-        async def guarded(request: web.Request) -> web.StreamResponse:
-            visitor = self.access.visitor(request)
-            if visitor is None:
-                if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
-                    raise web.HTTPSeeOther(f"/sign-in?to={request.path}")
-                words = "BOARD_TOKEN is needed: as a bearer token, or as the password"
-                return problem(401, words, headers=ASK_A_PERSON)
-            try:
-                return await handler(request, visitor)
-            except StoreError as error:
-                return self.refusal(503, "Not now", f"The store cannot be used: {error}")
-
-        return guarded
+        return for_readers(self.access, self.frame, handler)
 
     def refusal(self, status: int, heading: str, words: str) -> web.Response:
-        return self.frame.page("refusal", status=status, heading=heading, words=words)
+        return self.frame.refusal(status, heading, words)
 
     async def now(self, request: web.Request, visitor: Visitor) -> web.Response:
+        told = await self.judged()
+        lately = await self._database.run(lambda c: listed(c, incidents.ended(c, 5)))
+        return await self.page(request, visitor, "now", now=told, lately=lately)
+
+    async def judged(self) -> dict[str, Any]:
+        """How everything is, as ``judge`` has it. Raises StoreError."""
         at = self._clock.now()
         sight = await self._glance.sight()
         kept = await self._database.run(lambda c: remember(c, at))
-        told = judge(seen(self._settings, at, self._unready(), sight, kept))
-        lately = await self._database.run(lambda c: listed(c, incidents.ended(c, 5)))
-        return await self.page(request, visitor, "now", now=told, lately=lately)
+        return judge(seen(self._settings, at, self._unready(), sight, kept))
 
     async def incidents(self, request: web.Request, visitor: Visitor) -> web.Response:
         try:
@@ -245,7 +237,7 @@ class Pages:
         )
         return self.frame.page(
             name,
-            path=request.path,
+            path=within(request.path),
             visitor=visitor,
             stamp=self.access.stamp(visitor) if visitor.decides else "",
             closed=self.access.closed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
 
@@ -16,22 +17,22 @@ from receiver.board.live import Live
 from receiver.board.looking import look, read_ledger
 from receiver.board.outlook import Seer
 from receiver.board.pages import Pages
+from receiver.board.sign_in import SignIn
 from receiver.clock import Clock
 from receiver.deciding.situation import Lookout
 from receiver.hearing.intake import Intake
 from receiver.http import Http
-from receiver.signing import Signer
-from receiver.store import news
+from receiver.store import approvals, news
 from receiver.store.database import Database
 from target.versions import Ledger
 
 
 class Board:
-    """``signer``: for its cookies and forms; ``unready`` says what is wrong with the process."""
+    """``access``: who may look and decide; ``unready`` says what is wrong with the process."""
 
     def __init__(
         self,
-        signer: Signer,
+        access: Access,
         database: Database,
         intake: Intake,
         lookout: Lookout,
@@ -39,21 +40,23 @@ class Board:
         clock: Clock,
         wake: Callable[[], None],
         unready: Callable[[], str],
+        deployment: str = "",
     ) -> None:
         settings = lookout.settings
-        access = Access(settings, signer, clock)
-        self._frame = Frame(settings.zone)
+        self._frame = Frame(settings.zone, deployment)
         self._glance = Glance(lambda: look(settings, lookout.confirmer))
-        self._live = Live(lambda: database.run(news.edition))
+        self._database = database
+        self._live = Live(self.edition)
 
         async def ledger() -> Ledger:
             return await asyncio.to_thread(read_ledger, settings)
 
-        self._api = Api(access, database, lookout.calendar, ledger, clock, wake)
+        self._api = Api(access, database, lookout.calendar, ledger, clock, wake, self._frame.base)
         seer = Seer(database, intake, _imagining(lookout, http), clock)
         self._pages = Pages(
             access, self._frame, database, lookout, self._glance, seer, clock, unready
         )
+        self._sign_in = SignIn(access, self._frame)
         self._forms = Forms(self._pages, access, database, clock, wake)
 
     def add_to(self, application: web.Application) -> None:
@@ -62,11 +65,21 @@ class Board:
                 *self._api.routes(),
                 *self._frame.routes(),
                 *self._pages.routes(),
+                *self._sign_in.routes(),
                 *self._forms.routes(),
                 web.get("/live", self._pages.for_readers(lambda r, _visitor: self._live.stream(r))),
             ]
         )
         application.on_shutdown.append(self._stop)
+
+    async def edition(self) -> str:
+        """Another one once there is news. Raises StoreError."""
+        return await self._database.run(news.edition)
+
+    async def summary(self) -> dict[str, Any]:
+        """What ``judge`` says of now, and how much waits for a person. Raises StoreError."""
+        waiting = await self._database.run(approvals.waiting)
+        return {**await self._pages.judged(), "waiting": waiting}
 
     async def _stop(self, _application: web.Application) -> None:
         self._live.stop()

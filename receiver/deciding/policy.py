@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_
 
 from receiver.deciding.timing import Timing
 from receiver.maintenance.calendar import Recurring
-from receiver.records import LOOKING, Ring, Severity
+from receiver.records import LOOKING, NOBODYS, Ring, Severity
 from target.durations import Duration, format_duration, parse_duration
 from target.yaml_text import YamlError, parse_yaml
 
@@ -175,7 +175,7 @@ class Policy(_Strict):
 
     def ours(self, labels: Mapping[str, str]) -> bool:
         """Whether an alert is about the deployment that steps would change: an alert of another host is not."""
-        return labels.get("host", "") in ("", self._own_host)
+        return NOBODYS not in labels and labels.get("host", "") in ("", self._own_host)
 
     @cached_property
     def _elsewhere(self) -> Mapping[int, Row]:

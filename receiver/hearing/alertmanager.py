@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from receiver.hearing.numbers import WHOLE
-from receiver.records import Severity
+from receiver.records import NOBODYS, Severity
 from target.times import parse_rfc3339
 
 LONGEST_VALUE = 8192
@@ -87,7 +87,8 @@ class Alert(BaseModel):
 
     @property
     def service(self) -> str:
-        return self.labels.get("service") or "sermon-uploader"
+        named = self.labels.get("service") or "sermon-uploader"
+        return f"{named} (no deployment)" if NOBODYS in self.labels else named
 
     @property
     def severity(self) -> Severity:

@@ -69,7 +69,7 @@ def is_signed(body: bytes, header: str, secret: SecretStr) -> bool:
 
 
 class GitHubHook:
-    """``wake`` after a step became due."""
+    """``wake`` after a step became due; ``in_hand``: what of all bodies is in memory."""
 
     def __init__(
         self,
@@ -78,6 +78,7 @@ class GitHubHook:
         metrics: Metrics,
         clock: Clock,
         wake: Callable[[], None],
+        in_hand: InHand,
     ) -> None:
         self._secret = settings.github_webhook_secret
         self._repository = (settings.github_repo or "").lower()
@@ -85,7 +86,7 @@ class GitHubHook:
         self._metrics = metrics
         self._clock = clock
         self._wake = wake
-        self._in_hand = InHand(settings.max_body_bytes)
+        self._in_hand = in_hand
         self._seldom = Seldom()
 
     def routes(self) -> list[web.RouteDef]:

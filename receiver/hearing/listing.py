@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from receiver.hearing.alertmanager import Alert, Pairs, Text, Time
+from receiver.hearing.sorting import ALL, Share
 from target.yaml_text import parse_yaml
 
 MOST_CONFIG = 256 * 1024
@@ -140,21 +141,26 @@ def parse_groups(
     hooks: Collection[str],
     heartbeat: Collection[str],
     ours: Collection[str] = frozenset(),
+    share: Share = ALL,
 ) -> Listing:
-    """An alert of several groups counts once; what only silences of ``ours`` hide is active. Raises ListingError."""
+    """An alert of several groups counts once; what only silences of ``ours`` hide is active.
+
+    What is not of ``share`` is as if it were not listed. Raises ListingError.
+    """
     try:
         groups = _GROUPS.validate_python(answer)
     except ValidationError as error:
         raise ListingError(f"groups that are not Alertmanager's: {_short(error)}") from error
     every = [(group, alert) for group in groups for alert in group.alerts]
     active = [(group, alert) for group, alert in every if alert.status.fires(ours)]
+    told = [
+        (alert.fingerprint, share.take(alert.firing()))
+        for group, alert in active
+        if group.receiver.name in hooks and alert.labels.get("alertname") not in heartbeat
+    ]
     return Listing(
-        listed=frozenset(alert.fingerprint for _, alert in every),
-        active={
-            alert.fingerprint: alert.firing()
-            for group, alert in active
-            if group.receiver.name in hooks and alert.labels.get("alertname") not in heartbeat
-        },
+        listed=frozenset(alert.fingerprint for _, alert in every if share.has(alert.labels)),
+        active={key: mine for key, mine in told if mine is not None},
         fed=any(alert.labels.get("alertname") in heartbeat for _, alert in active),
     )
 

@@ -22,6 +22,7 @@ from receiver.hearing import listing, prometheus
 from receiver.hearing.alertmanager import Alert
 from receiver.hearing.intake import Intake, accept
 from receiver.hearing.listing import Listing, ListingError, Plan
+from receiver.hearing.sorting import ALL, Share
 from receiver.hearing.watchdog import webhook_of
 from receiver.http import Http
 from receiver.metrics import Metrics
@@ -67,7 +68,9 @@ class Reconciler:
         clock: Clock,
         http: Http,
         wake: Callable[[], None],
+        share: Share = ALL,
     ) -> None:
+        """``share``: what of Alertmanager's list is about us."""
         self._database = database
         self._intake = intake
         self._url = settings.alertmanager_url
@@ -76,6 +79,7 @@ class Reconciler:
         self._clock = clock
         self._http = http
         self._wake = wake
+        self._share = share
         self._asked = asyncio.Event()
         self._why = ""
         self._said_why = ""
@@ -157,7 +161,7 @@ class Reconciler:
         source = await asyncio.to_thread(listing.parse_status, status)
         heartbeat = self._intake.policy.heartbeat
         return source, await asyncio.to_thread(
-            listing.parse_groups, groups, source.hooks, heartbeat, self.hidden_by()
+            listing.parse_groups, groups, source.hooks, heartbeat, self.hidden_by(), self._share
         )
 
     def _change(self, c: Connection, before: Standing, listed: Listing, *, may_end: bool) -> Plan:

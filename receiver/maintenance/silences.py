@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from receiver.clock import Clock
 from receiver.hearing.alertmanager import Time
+from receiver.hearing.sorting import ALL, Share
 from receiver.http import Http
 from receiver.records import Window
 from receiver.store import windows
@@ -73,6 +74,11 @@ class Plan:
     """Ids of ours that stay."""
 
 
+def maker(share: Share) -> str:
+    """Whom Alertmanager names as the one who made a silence of ours."""
+    return f"{CREATED_BY} ({share.name})" if share.name else CREATED_BY
+
+
 def comment_of(window: Window) -> str:
     """By which a silence is found again; the beginning of the window makes it one of this store's."""
     return (
@@ -86,9 +92,14 @@ def plan(
     heartbeat: Collection[str],
     now: datetime,
     own_host: str = "",
+    share: Share = ALL,
 ) -> Plan:
-    """Pure. Others' silences are never touched; of two for one window the first stays."""
-    mine = [one for one in listed if one.created_by == CREATED_BY and one.status.state != "expired"]
+    """Pure. Others' silences are never touched; of two for one window the first stays.
+
+    ``share``: of several deployments that share an Alertmanager each knows its own by its name.
+    """
+    by = maker(share)
+    mine = [one for one in listed if one.created_by == by and one.status.state != "expired"]
     by_comment: dict[str, Silence] = {}
     for one in sorted(mine, key=lambda silence: (silence.starts_at, silence.id)):
         by_comment.setdefault(one.comment, one)
@@ -100,7 +111,7 @@ def plan(
         if found:
             kept.add(found.id)
         if found is None or (found.ends_at < now + LEASE / 2 and found.ends_at < until):
-            put.append(_body(window, found, until, heartbeat, now, own_host))
+            put.append(_body(window, found, until, heartbeat, now, own_host, share))
     return Plan(tuple(put), tuple(one.id for one in mine if one.id not in kept), frozenset(kept))
 
 
@@ -111,16 +122,21 @@ def _body(
     heartbeat: Collection[str],
     now: datetime,
     own_host: str,
+    share: Share,
 ) -> dict[str, Any]:
     services = f"({SERVICES})(@{re.escape(own_host)})?" if own_host else SERVICES
     matchers = [_matcher("service", services, equal=True)]
     if heartbeat:  # that monitoring works must be seen at all times
         matchers.append(_matcher("alertname", "|".join(sorted(heartbeat)), equal=False))
+    matchers += [
+        {"name": name, "value": value, "isRegex": False, "isEqual": True}
+        for name, value in sorted(share.match.items())
+    ]
     body = {
         "matchers": matchers,
         "startsAt": _text(found.starts_at if found else now),
         "endsAt": _text(until),
-        "createdBy": CREATED_BY,
+        "createdBy": maker(share),
         "comment": comment_of(window),
     }
     return {"id": found.id, **body} if found else body
@@ -146,9 +162,11 @@ class Mirror:
         clock: Clock,
         missed: Callable[[str], None],
         own_host: str = "",
+        share: Share = ALL,
     ) -> None:
         """``missed`` is called with a reason whenever Alertmanager should be asked what fires; ``own_host``: OWN_HOST."""
         self._own_host = own_host
+        self._share = share
         self._database = database
         self._url = url
         self._heartbeat = heartbeat
@@ -201,7 +219,7 @@ class Mirror:
 
     async def _put_right(self, url: str, wanted: Sequence[Window], now: datetime) -> None:
         listed = await self._listed(url)
-        todo = plan(wanted, listed, self._heartbeat, now, self._own_host)
+        todo = plan(wanted, listed, self._heartbeat, now, self._own_host, self._share)
         made = {await self._put(url, body) for body in todo.put}
         for silence_id in todo.expire:
             await self._expire(url, silence_id)

@@ -109,6 +109,8 @@ def by_hand(running: Container | None, of: str = "app") -> str:
 
 def hindrance(settings: ReceiverSettings, engine: Engine, service: str | None = None) -> str:
     """Why this machine cannot change the deployment: no project, no compose, no right to write. Blocks for a second or two."""
+    if settings.machine == "elsewhere":
+        return "its files are on another machine (MACHINE=elsewhere)"
     try:
         deployment = find_deployment(settings, engine, service)
     except DeployError as error:

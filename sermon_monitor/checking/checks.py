@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 
 from receiver.deciding.policy import Policy, PolicyError, load_policy
+from receiver.equipment import policy_path
 from receiver.http import Http, open_session
 from receiver.notifiers import configured
 from receiver.records import Ring
-from receiver.service import policy_path
 from receiver.store.database import StoreError
 from receiver.store.postgres.server import Server
 from receiver.telling.card import AlertLine, IncidentView
@@ -26,6 +27,7 @@ from sermon_monitor.checking.machine import machine
 from sermon_monitor.checking.remote import drift
 from sermon_monitor.checking.rollback import local_rollback, rollback
 from sermon_monitor.checking.web import web
+from sermon_monitor.deployments import Deployment
 from sermon_monitor.finding import Finding
 from sermon_monitor.settings import Settings
 from target import roles
@@ -42,7 +44,7 @@ async def check(settings: Settings, *, send: bool, idle: Sequence[str] = ()) -> 
     found = [Finding("note", name, "is set and has no effect") for name in idle]
     found += [
         *web(settings),
-        *machine(settings),
+        *(machine(settings) if settings.machine == "here" else ()),
         *_policy(settings),
         *_store(settings),
         *await _deployment(settings),
@@ -65,6 +67,17 @@ async def check(settings: Settings, *, send: bool, idle: Sequence[str] = ()) -> 
         found += await elsewhere(settings, send=send)
         if send:
             found.append(await _send(http, settings))
+    return found
+
+
+async def check_several(
+    deployments: Sequence[Deployment], *, send: bool, idle: Sequence[str] = ()
+) -> list[Finding]:
+    """Each by itself, its findings with its name."""
+    found = [Finding("note", name, "is set and has no effect") for name in idle]
+    for one in deployments:
+        for finding in await check(one.settings, send=send):
+            found.append(replace(finding, what=f"{one.name}: {finding.what}"))
     return found
 
 
@@ -157,7 +170,7 @@ async def _deployment(settings: Settings) -> list[Finding]:
         ]
     finally:
         engine.close()
-    found += kernel(settings)
+    found += kernel(settings) if settings.machine == "here" else []
     for what, url, expected_body, setting in (
         (
             "application",

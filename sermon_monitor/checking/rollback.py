@@ -6,11 +6,11 @@ import asyncio
 from datetime import UTC, datetime
 
 from receiver.deciding.policy import PolicyError, load_policy
+from receiver.equipment import build_github, policy_path
 from receiver.github.preflight import Finding as Looked
 from receiver.github.preflight import Preflight
 from receiver.http import Http
 from receiver.rollback.route import hindrance
-from receiver.service import build_github, policy_path
 from sermon_monitor.finding import Finding
 from sermon_monitor.settings import Settings
 from target.engine import Engine

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tests.chaos.deployment import APP, MINIO, Clock, Deployment, endpoints
 from tests.standins.discord import Discord
-from tests.standins.github import GitHub
+from tests.standins.github import REPOSITORY, GitHub
 
 WORKFLOW = Path(__file__).parents[2] / ".github" / "workflows" / "rollback.yml"
 
@@ -23,13 +23,15 @@ class Surroundings(NamedTuple):
 
 
 @asynccontextmanager
-async def surroundings(directory: Path) -> AsyncIterator[Surroundings]:
+async def surroundings(
+    directory: Path, repository: str = REPOSITORY
+) -> AsyncIterator[Surroundings]:
     """All of it started; the ledger of versions is below ``directory``, in ``state``."""
     (directory / "state").mkdir(parents=True)
     deployment = Deployment(directory, Clock(directory / "clock"))
     async with AsyncExitStack() as stack:
         discord = await stack.enter_async_context(Discord(rate_limit=(1000, 1.0)))
-        github = await stack.enter_async_context(GitHub([WORKFLOW]))
+        github = await stack.enter_async_context(GitHub([WORKFLOW], repository=repository))
         await stack.enter_async_context(deployment.serving())
         app, minio = await stack.enter_async_context(endpoints(deployment))
         settings = {

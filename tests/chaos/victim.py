@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from receiver import service
+from receiver import equipment, service
 from receiver.approving import approvals
 from receiver.hearing import reconcile
 from receiver.http import Http
@@ -133,7 +133,7 @@ NOTIFIER_POINTS: Mapping[str, Callable[..., str]] = {
 
 def tap(reaper: Reaper, clock: JumpingClock) -> None:
     """Put the seams in. Raises AttributeError or KeyError where the product has moved what is meant."""
-    connect, build = database.connect, service.build_actions
+    connect, build = database.connect, equipment.build_actions
     configured: Callable[..., Sequence[Any]] = vars(service)["configured"]
     opened = database.Database.open
 

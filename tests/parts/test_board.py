@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from receiver.board import forms
+from receiver.board import access
 from receiver.board.access import SESSION_FOR
 from tests.parts.approval_kit import SLOW, scene, stamp
 from tests.parts.receiver_kit import Running, alert, application, body, receiver
@@ -126,7 +126,7 @@ async def test_a_cookie_that_is_not_ours_or_too_old(tmp_path: Path) -> None:
             assert (await running.get("/", Cookie=f"sermon_monitor_session={cookie}"))[0] == 401
         ours = {"Cookie": f"sermon_monitor_session={good}"}
         assert (await running.get("/", **ours))[0] == 200, "a restart signs nobody out"
-        running.receiver._clock.advance(SESSION_FOR + timedelta(seconds=1))
+        running.receiver.clock.advance(SESSION_FOR + timedelta(seconds=1))
         assert (await running.get("/", **ours))[0] == 401
     async with receiver(tmp_path, BOARD_TOKEN="an0ther") as running:
         assert (await running.get("/", **ours))[0] == 401, "another token makes cookies void"
@@ -322,11 +322,11 @@ async def test_many_who_guess_keep_nobody_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those who wait for their pause are few; the others are not even looked at, and alerts come through."""
-    monkeypatch.setattr(forms, "PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(access, "PAUSE_SECONDS", 0.2)
     async with receiver(tmp_path, BOARD_TOKEN=TOKEN) as running:
         guesses = [asyncio.create_task(send(running, "/sign-in", {"token": f"{n}"})) for n in range(40)]  # fmt: skip
         assert (await running.post(body()))[0] == 200
         statuses = [status for status, _ in await asyncio.gather(*guesses)]
         assert set(statuses) == {403, 503}
-        assert statuses.count(403) <= forms.MOST_WAITING + 1
+        assert statuses.count(403) <= access.MOST_WAITING + 1
         await signed_in(running)

@@ -273,7 +273,7 @@ async def test_beside_a_running_receiver(tmp_path: Path, discord: Discord) -> No
     ) as running:
         await running.post(body(alert()))
         await running.until(ended("rollback", "refused"), "its refusal")
-        now = running.receiver._clock.now()
+        now = running.receiver.clock.now()
         act(lambda c: by_hand.retry(c, Reference("incident", 1), WHO, now))
         await running.until(
             lambda i: (

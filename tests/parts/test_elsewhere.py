@@ -68,7 +68,7 @@ class Night:
     def keeper(self) -> Keeper:
         it = self.running.receiver
         way = Elsewhere(it.settings.fallbacks)
-        return Keeper(it._database, it.settings, self.running.duty.outbox._metrics, it._clock, way)
+        return Keeper(it._database, it.settings, self.running.duty.outbox._metrics, it.clock, way)
 
     async def later(self, minutes: float) -> None:
         """What rang rang so much earlier."""

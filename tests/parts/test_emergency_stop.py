@@ -50,7 +50,7 @@ async def after_a_failed_rollback(it: Scene, ran_for: int = RAN_FOR) -> None:
     receiver = it.running.receiver
 
     def change(c: Any) -> None:
-        now = receiver._clock.now()
+        now = receiver.clock.now()
         c.execute("UPDATE incidents SET opened_at = opened_at - ?, ladder_at = ladder_at - ?", (ran_for, ran_for))  # fmt: skip
         (incident,) = incidents.incidents(c)
         steps.add_step(c, incident.id, PlannedStep("rollback", "app", now), "Gone")

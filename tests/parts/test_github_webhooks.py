@@ -138,7 +138,7 @@ async def test_only_what_is_signed_and_whole_is_taken(tmp_path: Path) -> None:
 
 async def test_deliveries_are_kept_within_bounds(tmp_path: Path) -> None:
     async with receiver(tmp_path, **GIVEN) as running:
-        database, now = running.receiver._database, running.receiver._clock.now()
+        database, now = running.receiver._database, running.receiver.clock.now()
         for number in range(deliveries.KEPT + 50):
             assert await database.run(partial(deliveries.is_new, delivery=f"d{number}", now=now))
         kept = await database.run(lambda c: c.execute("SELECT count(*) FROM deliveries").fetchone()[0])  # fmt: skip

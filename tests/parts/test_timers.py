@@ -16,9 +16,11 @@ from receiver.app import App
 from receiver.approving.approvals import ask, decide
 from receiver.clock import SteadyClock
 from receiver.deciding.decision import PlannedStep
+from receiver.hearing.ear import Ear
 from receiver.hearing.intake import Intake
 from receiver.maintenance.windows import open_around_deployment
 from receiver.metrics import Metrics
+from receiver.ready import Readiness
 from receiver.records import Approval, Ask, Ring, Step
 from receiver.service import Receiver
 from receiver.settings import ReceiverSettings
@@ -288,10 +290,8 @@ async def test_a_webhook_that_waited_behind_the_move_is_of_the_new_time(
     store = Database(settings.database_path)
     store.open()
     intake = Intake(policy=receiver.policy, notifier="discord", flap_window=HOUR, minio_service=())
-    made = App(
-        settings, intake, store, Metrics(CollectorRegistry(), {}), clock,
-        arrived=lambda _: None, unready=lambda: "",
-    )  # fmt: skip
+    ear = Ear(intake, store, Metrics(CollectorRegistry(), {}), clock, lambda _: None)
+    made = App(settings, ear.hear, lambda _: None, Readiness(store, clock, str).words)
     keeper, free = Timers(store, clock), threading.Event()
     await keeper.keep()
     async with TestClient(TestServer(made.application())) as client:

@@ -12,12 +12,11 @@ from typing import Any, SupportsIndex, overload
 import psycopg
 from psycopg import ClientCursor, errors
 
+from receiver.store.postgres.server import Server
 from receiver.store.trouble import TroubleError
 
 BEGIN_ALONE = "BEGIN IMMEDIATE"
 """A transaction that comes after every other receiver's before it."""
-ALL_WRITES = 5001_2026
-"""The advisory lock that every such transaction takes first."""
 Values = Mapping[str, Any] | Sequence[Any]
 _MARK = re.compile(r"'(?:[^']|'')*'|\?|:[a-z_]+|%")
 """A literal, in which nothing is a mark; a mark by place; one by name; what psycopg would take for one."""
@@ -55,10 +54,11 @@ def _kind(columns: tuple[str, ...]) -> type[Row]:
 class Connection:
     """As much of sqlite3.Connection as the store's SQL uses."""
 
-    def __init__(self, connection: psycopg.Connection[Any], name: str) -> None:
-        """``connection`` in autocommit; ``name``: of the database, for words."""
+    def __init__(self, connection: psycopg.Connection[Any], server: Server) -> None:
+        """``connection`` in autocommit."""
         self._connection = connection
-        self._name = name
+        self._name = str(server)
+        self.server = server
 
     @property
     def raw(self) -> psycopg.Connection[Any]:
@@ -72,7 +72,7 @@ class Connection:
         """Raises sqlite3.IntegrityError, sqlite3.ProgrammingError or TroubleError."""
         if query == BEGIN_ALONE:
             self.execute("BEGIN")
-            return self.execute("SELECT pg_advisory_xact_lock(?)", (ALL_WRITES,))
+            return self.execute("SELECT pg_advisory_xact_lock(?)", (self.server.lock,))
         cursor: ClientCursor[Any] = ClientCursor(self._connection, row_factory=_rows)
         with _in_words(self._name):
             cursor.execute(translated(query).encode(), _sent(values))

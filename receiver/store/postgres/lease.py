@@ -27,7 +27,6 @@ from receiver.store.database import Database
 from receiver.store.postgres import server as servers
 from receiver.store.postgres.database import PostgresDatabase
 from receiver.store.postgres.dialect import in_words
-from receiver.store.postgres.server import NEWS
 from receiver.store.trouble import StoreError
 
 Result = TypeVar("Result")
@@ -99,7 +98,7 @@ class Lease:
                 async with await AsyncConnection.connect(
                     autocommit=True, **servers.parameters(self._database.server)
                 ) as connection:
-                    await connection.execute(f"LISTEN {NEWS}")
+                    await connection.execute(f"LISTEN {self._database.server.news}")
                     said = ""
                     while True:
                         await self._ask(connection)
@@ -145,7 +144,9 @@ class Lease:
                 ) as connection,
             ):
                 await connection.execute(_GIVE_UP, {"holder": self._holder})
-                await connection.execute("SELECT pg_notify(%s, %s)", (NEWS, _FREE))
+                await connection.execute(
+                    "SELECT pg_notify(%s, %s)", (self._database.server.news, _FREE)
+                )
 
     def check(self, connection: sqlite3.Connection, term: Term) -> None:
         """Within a change: whether it is still this term. Raises LostError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sqlite3
 from dataclasses import dataclass
@@ -18,11 +19,10 @@ if TYPE_CHECKING:
 
 SCHEMES = ("postgresql", "postgres")
 SCHEMA = "sermon_monitor"
-"""Of ours within the database, so that it may hold others' tables too."""
+"""Of ours within the database, so that it may hold others' tables too; the default of DATABASE_SCHEMA."""
 MIGRATIONS = ("schema.sql",)
 """Files of this package, in order; the table ``version`` says how many were applied."""
-NEWS = "sermon_monitor_news"
-"""The channel on which each commit that changed something is told of, by whom."""
+ALL_WRITES = 5001_2026
 CONNECT_SECONDS = 5
 _LIMITS = {
     "connect_timeout": CONNECT_SECONDS,
@@ -35,7 +35,6 @@ _LIMITS = {
 _OPTIONS = " ".join(
     f"-c {name}={value}"
     for name, value in {
-        "search_path": SCHEMA,
         "lock_timeout": "10s",
         "statement_timeout": "20s",
         # A receiver that was stopped in the middle of a transaction must not hold up the others.
@@ -50,6 +49,20 @@ class Server:
     """A database of a PostgreSQL. Its text names no user and no password."""
 
     url: SecretStr
+    schema: str = SCHEMA
+    """DATABASE_SCHEMA: letters, digits and _."""
+
+    @property
+    def news(self) -> str:
+        """The channel on which each commit that changed something is told of, by whom."""
+        return f"{self.schema}_news"
+
+    @property
+    def lock(self) -> int:
+        """The number of the advisory lock that puts the transactions on this schema in a row."""
+        if self.schema == SCHEMA:
+            return ALL_WRITES
+        return int.from_bytes(hashlib.sha256(self.schema.encode()).digest()[:8], signed=True)
 
     def __str__(self) -> str:
         parts = urlsplit(self.url.get_secret_value())
@@ -65,7 +78,8 @@ def installed() -> bool:
 
 def parameters(server: Server) -> dict[str, Any]:
     """For psycopg: the address, and what bounds every wait."""
-    return {"conninfo": server.url.get_secret_value(), "options": _OPTIONS, **_LIMITS}
+    options = f"-c search_path={server.schema} {_OPTIONS}"
+    return {"conninfo": server.url.get_secret_value(), "options": options, **_LIMITS}
 
 
 def connect(server: Server) -> Connection:
@@ -83,7 +97,7 @@ def connect(server: Server) -> Connection:
     except psycopg.Error as error:
         kind = StoreError if is_for_good(error) else TroubleError
         raise kind(in_words(str(server), error)) from None
-    return Connection(raw, str(server))
+    return Connection(raw, server)
 
 
 def like_sqlite(connection: Connection) -> sqlite3.Connection:
@@ -94,14 +108,17 @@ def like_sqlite(connection: Connection) -> sqlite3.Connection:
 def commit(connection: Connection, who: str) -> None:
     """Tell the receivers, where something has changed."""
     connection.execute(
-        "SELECT pg_notify(?, ?) WHERE pg_current_xact_id_if_assigned() IS NOT NULL", (NEWS, who)
+        "SELECT pg_notify(?, ?) WHERE pg_current_xact_id_if_assigned() IS NOT NULL",
+        (connection.server.news, who),
     )
     connection.execute("COMMIT")
 
 
 def version(connection: Connection) -> int | None:
     """Of the schema; None where there is none of ours."""
-    there = connection.execute("SELECT to_regclass(?) AS found", (f"{SCHEMA}.version",)).fetchone()
+    there = connection.execute(
+        "SELECT to_regclass(?) AS found", (f"{connection.server.schema}.version",)
+    ).fetchone()
     if there is None or there["found"] is None:
         return None
     row = connection.execute("SELECT number FROM version").fetchone()
@@ -117,7 +134,7 @@ def migrate(connection: Connection, name: str) -> None:
         found = version(connection) or 0
         _see_that_it_is_not_newer(found, name)
         if not found:
-            connection.script(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            connection.script(f"CREATE SCHEMA IF NOT EXISTS {connection.server.schema}")
             connection.script("CREATE TABLE version (number BIGINT NOT NULL)")
             connection.script("INSERT INTO version VALUES (0)")
         for number, file in enumerate(MIGRATIONS[found:], found + 1):

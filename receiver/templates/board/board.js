@@ -57,7 +57,7 @@
     }
   };
 
-  const source = new EventSource("/live");
+  const source = new EventSource(main.dataset.live);
   let lost = false;
   source.addEventListener(EDITION, (told) => {
     if (lost) { lost = false; say("The board answers again."); }

@@ -1,0 +1,116 @@
+"""Where the receiver half of the process stands: at one deployment, or at each of several."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from receiver.actions.local_rollback import SaveFirst
+from receiver.clock import Clock
+from receiver.deciding.policy import PolicyError
+from receiver.hearing.sorting import ALL, Share
+from receiver.service import Receiver
+from receiver.several.house import House, Member
+from sermon_monitor.bookkeeping import Bookkeeper
+from sermon_monitor.deployments import Deployment
+from sermon_monitor.first_backup import save_first
+from sermon_monitor.settings import Settings
+from target.discovery import Discovery
+from target.engine import Engine
+
+Begin = Callable[[str, Coroutine[Any, Any, None]], None]
+
+
+class Post:
+    """A deployment's Engine, what runs there, its receiver and its ledger."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        discovery: Discovery,
+        registry: CollectorRegistry,
+        clock: Clock,
+        save: SaveFirst | None,
+        share: Share = ALL,
+    ) -> None:
+        self.engine = engine
+        self.discovery = discovery
+        self.receiver = Receiver(settings, engine, registry, clock, save_first=save, share=share)
+        self.books = Bookkeeper(self.receiver, engine, discovery, clock)
+
+
+class Alone:
+    """One deployment: that of the process's own settings, by the process's own Engine."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        discovery: Discovery,
+        registry: CollectorRegistry,
+        clock: Clock,
+        config: Path | None,
+    ) -> None:
+        """``config``: the file that the settings are also of, for a program that is started by us."""
+        save = partial(save_first, settings.backup_dir, config)
+        self._post = Post(settings, engine, discovery, registry, clock, save)
+        self.start = self._post.receiver.start
+        self.stop = self._post.receiver.stop
+        self.paths = ("",)
+        """What the paths of each board begin with."""
+
+    def keep(self, begin: Begin) -> None:
+        """Begin what goes on beside it."""
+        begin("ledger", self._post.books.run())
+        begin("receiver", self._post.receiver.wait_failure())
+
+
+class Several:
+    """A post at each deployment of DEPLOYMENTS_FILE. Raises PolicyError with its name."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        found: Sequence[Deployment],
+        registry: CollectorRegistry,
+        clock: Clock,
+    ) -> None:
+        self._posts: list[Post] = []
+        members = []
+        for one in found:
+            own = CollectorRegistry()
+            engine = Engine(one.settings.docker_host)
+            discovery = Discovery(engine, one.settings.app_containers)
+            try:
+                post = Post(one.settings, engine, discovery, own, clock, _saving(one), one.share)
+            except PolicyError as error:
+                raise PolicyError([f"{one.name}: {words}" for words in error.problems]) from error
+            self._posts.append(post)
+            members.append(Member(post.receiver, own))
+        self._members = members
+        self._house = House(settings, members, registry)
+        self.start = self._house.start
+        self.stop = self._house.stop
+        self.paths = ("", *(f"/at/{one.name}" for one in found))
+
+    def keep(self, begin: Begin) -> None:
+        for post, member in zip(self._posts, self._members, strict=True):
+            member.call(partial(begin, f"discovery of {member.name}", post.discovery.run()))
+            member.call(partial(begin, f"ledger of {member.name}", post.books.run()))
+        begin("receivers", self._house.wait_failure())
+
+    async def close(self) -> None:
+        await asyncio.gather(*(asyncio.to_thread(post.engine.close) for post in self._posts))
+
+
+def _saving(one: Deployment) -> SaveFirst | None:
+    """The toolkit reads the settings of that deployment, and of no other; nothing is saved of another machine."""
+    if one.settings.machine == "elsewhere":
+        return None
+    return partial(save_first, one.settings.backup_dir, None, environment=one.environment)

@@ -1,0 +1,293 @@
+"""Several deployments in one receiver: whose an alert is, what one of them cannot do to another, and their boards."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from receiver.store.trouble import StoreError
+from tests.parts.deployments_kit import PLAINS, WITHIN, YONKERS, House, Town, house, of, town
+from tests.parts.receiver_kit import step
+from tests.real.processes import fetch, wait_for
+
+TOKEN = "b0ard-token"
+
+
+async def test_a_body_of_both_is_taken_apart(tmp_path: Path) -> None:
+    async with house(tmp_path) as it:
+        status, answer = await it.post(of(PLAINS), of(YONKERS), of(PLAINS, "OnlyHere"))
+        assert (status, answer["alerts"]) == (200, 3)
+        (plains,) = await it.incidents(PLAINS)
+        (yonkers,) = await it.incidents(YONKERS)
+        assert {a["name"] for a in plains["alerts"]} == {"ServiceDown", "OnlyHere"}
+        assert {a["name"] for a in yonkers["alerts"]} == {"ServiceDown"}
+        assert {a["labels"]["host"] for a in yonkers["alerts"]} == {YONKERS}
+        assert it.metric(f'sermon_monitor_webhooks_total{{deployment="{PLAINS}",outcome="accepted"}}') == 1  # fmt: skip
+        assert it.metric(f'sermon_monitor_incidents_open{{deployment="{YONKERS}",severity="critical"}}') == 1  # fmt: skip
+        assert it.metric("sermon_monitor_alerts_unmatched_total") == 0
+        await it.post(of(YONKERS, status="resolved"))
+        assert [a["ended_at"] for a in (await it.incidents(PLAINS))[0]["alerts"]] == [None, None]
+        assert [a["ended_at"] for a in (await it.incidents(YONKERS))[0]["alerts"]] != [None]
+
+
+async def test_the_watchdog_goes_to_all(tmp_path: Path) -> None:
+    async with house(tmp_path) as it:
+        await it.post(of("", "Watchdog"))
+        for name in (PLAINS, YONKERS):
+            seen = f'sermon_monitor_watchdog_last_seen_timestamp_seconds{{deployment="{name}"}}'
+            assert it.metric(seen) > 0
+        assert it.metric("sermon_monitor_alerts_unmatched_total") == 0
+
+
+@pytest.mark.parametrize("default", [True, False])
+async def test_what_is_nobodys_is_seen(tmp_path: Path, *, default: bool) -> None:
+    """By the default as its own; where there is none by the first, apart, and nothing but a call comes of it."""
+    async with house(tmp_path, {"default": default}) as it:
+        assert (await it.post(of(""), of("shed", "OnlyHere"), of(PLAINS)))[0] == 200
+        assert await it.incidents(YONKERS) == []
+        found = {one["service"]: one for one in await it.incidents(PLAINS)}
+        end = "" if default else " (no deployment)"
+        assert set(found) == {f"sermon-uploader@{PLAINS}", f"sermon-uploader{end}", f"sermon-uploader@shed{end}"}  # fmt: skip
+        asked = {s["action"] for s in found[f"sermon-uploader{end}"]["steps"]}
+        assert asked == ({"rollback", "person"} if default else {"person"})
+        assert {s["action"] for s in found[f"sermon-uploader@{PLAINS}"]["steps"]} == {"rollback", "person"}  # fmt: skip
+        assert it.metric("sermon_monitor_alerts_unmatched_total") == 2
+
+
+async def test_one_store_that_fails_is_503_and_loses_nothing(tmp_path: Path) -> None:
+    async with house(tmp_path) as it:
+        broken = it.receivers[YONKERS]._database
+        broken.close()
+        status, _ = await it.post(of(PLAINS), of(YONKERS))
+        assert status == 503
+        assert (await it.post(of(PLAINS)))[0] == 200, "what does not concern it is taken"
+        assert len(await it.incidents(PLAINS)) == 1, "the other has committed its part"
+        ready, words = await it.get("/readyz")
+        assert (ready, words.partition(":")[0]) == (503, YONKERS)
+        assert (await it.get(f"/at/{PLAINS}/readyz"))[0] == 200
+        page = (await it.get("/"))[1]
+        assert "1 of 2 is not healthy" not in page  # nothing answers at either application
+        assert page.index(YONKERS) > 0
+        broken.open()
+        assert (await it.post(of(PLAINS), of(YONKERS)))[0] == 200
+        (plains,) = await it.incidents(PLAINS)
+        assert plains["alerts"][0]["repeats"] == 2
+        assert len(await it.incidents(YONKERS)) == 1
+        sample = 'sermon_monitor_webhooks_total{deployment="%s",outcome="%s"}'
+        assert it.metric(sample % (YONKERS, "unavailable")) == 1
+        assert it.metric(sample % (PLAINS, "unavailable")) == 0
+
+
+async def test_what_was_left_out_may_be_anybodys(tmp_path: Path) -> None:
+    async with house(tmp_path) as it:
+        asked: list[str] = []
+        for name, receiver in it.receivers.items():
+            assert receiver.duty is not None
+            receiver.duty._reconciler.ask = lambda _why, name=name: asked.append(name)  # type: ignore[method-assign, misc]
+        await it.post(of(PLAINS), truncatedAlerts=3)
+        assert set(asked) == {PLAINS, YONKERS}
+
+
+async def test_refused_requests_are_of_nobody(tmp_path: Path) -> None:
+    async with house(tmp_path, WEBHOOK_TOKEN="t0ken") as it:
+        assert (await it.post(of(PLAINS)))[0] == 401
+        assert it.metric('sermon_monitor_webhooks_total{outcome="unauthorized"}') == 1
+        assert await it.incidents(PLAINS) == []
+
+
+# The board
+
+
+async def _signed_in(it: House) -> None:
+    async with it.session.post(
+        f"{it.url}/sign-in", data={"token": TOKEN, "name": "Anna", "to": "/"}
+    ) as answer:
+        assert (answer.status, answer.url.path) == (200, "/")
+
+
+async def test_one_signs_in_once_and_every_link_stays_inside(tmp_path: Path) -> None:
+    async with house(tmp_path, BOARD_TOKEN=TOKEN) as it:
+        await it.post(of(PLAINS), of(YONKERS, "SoonAPerson"))
+        for path in ("/", "/api/at", f"/at/{YONKERS}/", f"/at/{YONKERS}/api/incidents", "/live"):
+            assert (await it.get(path))[0] == 401, path
+        async with it.session.get(
+            f"{it.url}/at/{YONKERS}/audit", headers={"Accept": "text/html"}, allow_redirects=False
+        ) as answer:
+            assert answer.headers["Location"] == f"/at/{YONKERS}/sign-in?to=/audit"
+        await _signed_in(it)
+        seen, waiting = set(), {f"/at/{YONKERS}/"}
+        while waiting:
+            path = waiting.pop()
+            seen.add(path)
+            status, text = await it.get(path)
+            assert status == 200, path
+            links = re.findall(r'(?:href|src|action|data-live)="(/[^"#]*)', text)
+            outside = {one for one in links if not one.startswith(f"/at/{YONKERS}/")}
+            assert outside <= {"/"}, path
+            pages = {one for one in re.findall(r'href="(/[^"#?]*)', text) if "assets" not in one}
+            waiting |= pages - seen - {"/"}
+        assert {p.removeprefix(f"/at/{YONKERS}") for p in seen} >= {"/", "/incidents", "/incidents/1", "/audit", "/policy"}  # fmt: skip
+        assert PLAINS not in "".join([(await it.get(path))[1] for path in seen])
+
+
+async def test_a_form_works_below_its_path(tmp_path: Path) -> None:
+    async with house(tmp_path, BOARD_TOKEN=TOKEN) as it:
+        await it.post(of(PLAINS), of(YONKERS))
+        await _signed_in(it)
+        stamp = re.findall(r'name="page" value="([^"]+)"', (await it.get(f"/at/{YONKERS}/maintenance"))[1])[0]  # fmt: skip
+        form = {"page": stamp, "length": "30m", "reason": "new disk"}
+        async with it.session.post(f"{it.url}/at/{YONKERS}/maintenance", data=form) as answer:
+            assert (answer.status, answer.url.path) == (200, f"/at/{YONKERS}/maintenance")
+        told = [json.loads((await it.get(f"/at/{n}/api/maintenance"))[1])["maintenance"] for n in (PLAINS, YONKERS)]  # fmt: skip
+        assert [len(one) for one in told] == [0, 1], "a window is of one deployment alone"
+        async with it.session.post(f"{it.url}/at/{YONKERS}/maintenance", data=form | {"page": "x"}) as answer:  # fmt: skip
+            assert answer.status == 403
+        async with it.session.get(f"{it.url}/at/{YONKERS}/") as answer:
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+async def test_the_first_page_tells_who_is_not_well(tmp_path: Path) -> None:
+    async with house(tmp_path) as it:
+        await it.post(of(YONKERS))
+        page = (await it.get("/"))[1]
+        assert "2 of 2 are not healthy" in page
+        assert "Application:" in page
+        assert f'href="/at/{YONKERS}/"' in page
+        told = {one["name"]: one for one in json.loads((await it.get("/api/at"))[1])["at"]}
+        assert (told[YONKERS]["incidents"], told[PLAINS]["incidents"]) == (1, 0)
+        assert told[YONKERS]["path"] == f"/at/{YONKERS}/"
+        assert (await it.get(f"/at/{YONKERS}"))[0] == 200, "without its last slash too"
+        assert (await it.get("/at/nobody/"))[0] == 404
+        described = json.loads((await it.get(f"/at/{YONKERS}/api/openapi.json"))[1])
+        assert described["servers"] == [{"url": f"/at/{YONKERS}"}]
+        assert "/alerts" not in described["paths"]
+        status, public = await it.get("/status")
+        assert status == 404
+        assert YONKERS not in public
+
+
+async def test_one_that_hangs_does_not_keep_the_first_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("receiver.several.overview.PATIENCE_SECONDS", 0.2)
+    async with house(tmp_path) as it:
+        for_ever = asyncio.Event()
+
+        async def hangs() -> dict[str, object]:
+            await for_ever.wait()
+            raise StoreError("never")
+
+        monkeypatch.setattr(it.receivers[YONKERS].board, "summary", hangs)
+        page = (await it.get("/"))[1]
+        assert "Its store does not answer" in page
+        assert f"/at/{PLAINS}/" in page
+
+
+async def test_labels_are_text_wherever_they_point(tmp_path: Path) -> None:
+    """A hostile label names another's path, or is one of ours: it is of whom it matches, or of nobody."""
+    hostile = f"../at/{YONKERS}/"
+    async with house(tmp_path) as it:
+        bad = of(PLAINS, service=f'x" href="/at/{YONKERS}/approvals', path=hostile)
+        await it.post(bad, of(hostile), of(YONKERS, "SoonAPerson", no_deployment="true"))  # fmt: skip
+        assert len(await it.incidents(PLAINS)) == 2
+        (yonkers,) = await it.incidents(YONKERS)
+        assert {s["action"] for s in yonkers["steps"]} == {"person"}
+        for path in (f"/at/{PLAINS}/", f"/at/{PLAINS}/incidents/1", "/"):
+            page = (await it.get(path))[1]
+            assert f'href="/at/{YONKERS}/approvals' not in page
+        assert (await it.get(f"/at/{PLAINS}/../{YONKERS}/api/incidents"))[
+            0
+        ] == 200  # the client itself resolves it
+        assert (await it.get(f"/at/{PLAINS}/%2e%2e%2f{YONKERS}/api/incidents"))[0] == 404
+
+
+# As a process
+
+
+async def _until(condition: Callable[[], bool], what: str) -> None:
+    await asyncio.to_thread(wait_for, condition, what, WITHIN)
+
+
+def _rolled_back(it: Town, name: str, *states: str) -> bool:
+    found = it.incidents(name)
+    return bool(found) and step(found[0], "rollback").get("state") in states
+
+
+async def test_two_churches(tmp_path: Path) -> None:
+    """One body of both: White Plains rolls back, through a kill -9; Yonkers may not, and its Discord hangs."""
+    more = {YONKERS: {"MAX_ROLLBACKS_PER_DAY": 0}}
+    async with town(tmp_path, more) as it:
+        plains, yonkers = it.around[PLAINS], it.around[YONKERS]
+        plains.github.hook("run", lambda run: plains.deployment.run_version(1) if run.status == "completed" else None)  # fmt: skip
+        for one in (plains, yonkers):
+            one.deployment.deploy_bad()
+        yonkers.discord.stall(600.0)
+        assert await asyncio.to_thread(it.post, of(PLAINS), of(YONKERS), of("", "Watchdog")) == 200
+        await plains.discord.wait_until(lambda d: d.messages, WITHIN)
+        await plains.github.wait_until(lambda g: g.dispatches, WITHIN)
+        assert not yonkers.discord.messages, "it hangs, and the other's card is there"
+        await asyncio.to_thread(it.product.kill)
+        yonkers.discord.calm()
+        await asyncio.to_thread(it.product.start)
+        await _until(lambda: _rolled_back(it, PLAINS, "done"), "the rollback at White Plains")
+        await _until(lambda: _rolled_back(it, YONKERS, "refused"), "the refusal at Yonkers")
+        await yonkers.discord.wait_until(lambda d: d.messages, WITHIN)
+        assert (len(plains.github.dispatches), len(yonkers.github.dispatches)) == (1, 0)
+        assert plains.github.dispatches[0].inputs["target_image"]
+        assert "MAX_ROLLBACKS_PER_DAY" in step(it.incidents(YONKERS)[0], "rollback")["words"]
+        for name, other in ((PLAINS, YONKERS), (YONKERS, PLAINS)):
+            assert it.cards(name)
+            assert all(other not in card for card in it.cards(name)), (
+                "nobody's card tells of another"
+            )
+        await asyncio.to_thread(_asked, it)
+
+
+def _asked(it: Town) -> None:
+    """By commands, by the boards, by metrics and in the log."""
+    url = it.product.url
+    with pytest.raises(
+        AssertionError, match=f"which deployment. --at NAME, of: {PLAINS}, {YONKERS}"
+    ):
+        it.product.command("incidents")
+    with pytest.raises(AssertionError, match="--at shed: there is none of that name"):
+        it.product.command("status", "--deployment", "shed")
+    told = json.loads(it.product.command("explain", "OnlyHere", "--json", "--deployment", PLAINS))
+    assert (told["row"]["discord"], told["labels"]["host"]) == ("grouped", PLAINS)
+    it.product.command("maintenance", "start", "30m", "--reason", "a test", "--at", YONKERS)
+    windows = [json.loads(it.product.command("maintenance", "list", "--json", "--deployment", n))["maintenance"] for n in (PLAINS, YONKERS)]  # fmt: skip
+    assert [len(one) for one in windows] == [0, 1]
+    front = json.loads(fetch(f"{url}/api/at")[1])["at"]
+    assert {one["name"] for one in front} == {PLAINS, YONKERS}
+    for name in (PLAINS, YONKERS):
+        assert f"sermon-uploader@{name}" in fetch(f"{url}/at/{name}/")[1].decode()
+        assert fetch(f"{url}/at/{name}/webhooks/github", "POST", b"{}")[0] == 401
+    metrics = it.product.metrics()
+    for name in (PLAINS, YONKERS):
+        labels = f'action="rollback",deployment="{name}",outcome="done"'
+        done = _sample(metrics, f"sermon_monitor_actions_total{{{labels}}}")
+        assert done == (1 if name == PLAINS else 0)
+    assert metrics.count("# TYPE sermon_monitor_webhooks_total counter") == 1
+    log = it.product.log()
+    assert re.search(rf"deployment\S*=\S*{YONKERS}", re.sub(r"\x1b\[[0-9;]*m", "", log)), (
+        "each line says whose"
+    )
+    for one in it.around.values():
+        assert one.github.token not in log
+        assert one.settings["DISCORD_WEBHOOK_URL"] not in log
+
+
+def _sample(metrics: str, name: str) -> float:
+    """Whatever order its labels are written in."""
+    family, _, labels = name.partition("{")
+    wanted = set(labels.rstrip("}").split(","))
+    for line in metrics.splitlines():
+        found = re.fullmatch(rf"{family}\{{(.*)\}} (\S+)", line)
+        if found and set(found[1].split(",")) == wanted:
+            return float(found[2])
+    raise AssertionError(f"{name} is not there")
