@@ -103,7 +103,7 @@ class Compose:
                 for name, one in raw["services"].items()
             }
             return Project(str(raw["name"]), services, _warnings(done.stderr))
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise ComposeError(
                 f"docker compose config answered what cannot be read: {error!r}"[:300]
             ) from error

@@ -173,7 +173,7 @@ def _looked_at(kept: Kept, scratch: Path) -> str:
         if fits(kept.name):
             try:
                 check(path.read_bytes())
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise StepError(f"{kept.name} was restored and is of no use: {error}") from error
     return ""
 

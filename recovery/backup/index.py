@@ -47,5 +47,5 @@ def _entry(line: bytes) -> Entry:
     try:
         found: dict[str, Any] = json.loads(line)
         return Entry(**found)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise DamagedError("is no list of objects") from error

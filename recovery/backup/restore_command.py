@@ -179,7 +179,7 @@ def _image_notes(backup: Opened) -> list[str]:
     try:
         rows = json.loads(content(backup.folder, kept, backup.key())) if kept else []
         found = digests(rows)
-    except (StepError, OSError, ValueError, AttributeError):
+    except (StepError, OSError, ValueError, AttributeError, RecursionError):
         return []
     return (
         [f"what ran then: {', '.join(found)} (docker pull brings it where it is missing)"]

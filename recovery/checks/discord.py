@@ -54,5 +54,5 @@ def _judged(reply: Reply) -> Finding:
 def _name(body: bytes) -> str:
     try:
         return f"{json.loads(body)['name']!s:.80} "
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return ""

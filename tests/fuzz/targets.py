@@ -25,7 +25,6 @@ from receiver.telling.delivery import DeliveryError
 from sermon_monitor.settings import Settings
 from target.access_log import SIGN_BEGINNINGS
 from target.durations import format_duration, parse_duration
-from target.engine import EngineError
 from target.http_answer import Answer as HttpAnswer
 from target.http_answer import BrokenBodyError, NotHttpError
 from target.setting_problem import setting_problem
@@ -201,7 +200,7 @@ TARGETS: Mapping[str, Target] = {
     "github_webhook": Target(github_webhook, (ValidationError,), json_at=0),
     "log_line": Target(engine.log_line, words=LOG_WORDS),
     "duration": Target(duration, (ValueError,), longest=64),
-    "docker_frames": Target(engine.docker_frames, (EngineError,), longest=512),
+    "docker_frames": Target(engine.docker_frames, longest=512),
     "engine_lines": Target(engine.engine_lines, json_at=1),
     "log_entries": Target(engine.log_entries, json_at=1),
     "log_file": Target(engine.log_file, json_at=1, words=LOG_WORDS),
