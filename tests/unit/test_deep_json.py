@@ -8,8 +8,9 @@ import pytest
 
 from recovery.backup.drill import _looked_at
 from recovery.backup.files import LEDGER
-from recovery.backup.index import DamagedError, parsed
+from recovery.backup.index import parsed
 from recovery.backup.manifest import Kept
+from recovery.backup.sealing import DamagedError
 from recovery.checks.discord import _name
 from recovery.steps import StepError
 from target.engine_http import Answer, UnreachableError
