@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -216,6 +216,93 @@ async def gap(world: World) -> None:
     world.raised.difference_update({*WARNINGS, "SoonAPerson"})
 
 
+async def _by_itself(world: World) -> None:
+    """This machine rolls back, asked or not, or somebody is called; in the end a person puts it right."""
+    if world.fallback == "approve":
+        await world.decided("local_rollback", yes=0.7)
+    await world.until(lambda: world.deployment.well(APP) or world.called)
+    if not world.deployment.well(APP):
+        world.deployment.put_right()
+
+
+async def no_way_back(world: World) -> None:
+    """This machine rolls back itself, and what it goes back to is not well either."""
+    world.github.set_workflow(WORKFLOW, "disabled_manually")
+    world.deployment.bad.add(world.deployment.version)
+    world.deployment.deploy_bad()
+    await _by_itself(world)
+    world.github.set_workflow(WORKFLOW, "active")
+
+
+async def never_begun(world: World) -> None:
+    """GitHub takes the dispatch, and says of the run that it could not begin."""
+    world.github.play(Script(0.1, 0.1, conclusion="startup_failure"))
+    world.deployment.deploy_bad()
+    await _by_itself(world)
+
+
+async def limited(world: World) -> None:
+    """GitHub takes no dispatch for a while, or until it is too late."""
+    world.github.play(Script(0.1, 0.1))
+    world.deployment.deploy_bad()
+    await _dispatches_answered(world, 429, world.rng.choice((1.0, 3.0, 10.0)))
+    await _by_itself(world)
+
+
+async def swallowed(world: World) -> None:
+    """GitHub's answer to the dispatch says nothing, and there is no run."""
+    world.github.play(Script(0.1, 0.1))
+    world.deployment.deploy_bad()
+    await _dispatches_answered(world, 502, 3.0)
+    await _by_itself(world)
+
+
+async def _dispatches_answered(world: World, status: int, seconds: float) -> None:
+    """Every dispatch is answered so and not taken, whatever else is made good meanwhile."""
+    for _ in range(int(seconds / 0.05)):
+        if world.deployment.well(APP):
+            break
+        world.github.fail_next(status, {"Retry-After": "0.2"}, method="POST", part="dispatches")
+        await asyncio.sleep(0.05)
+        world.github.calm()
+
+
+async def hasty(world: World) -> None:
+    """What asked for something is over before it is done, also between a person's word and its use."""
+    for name in ("DiskFull", "Crashing", "DiskFull", "Crashing"):
+        world.raised.add(name)
+        await asyncio.sleep(world.pause(0.5))
+        world.raised.discard(name)
+        await asyncio.sleep(world.pause(0.5))
+    world.deployment.deploy()
+    world.raised.add("Slow")
+    await world.decided("rollback", yes=1.0)
+    world.raised.discard("Slow")
+
+
+async def unwanted(world: World) -> None:
+    """A person says no: to clean-ups, and to stopping the application."""
+    world.deployment.pile_up(0, 1)
+    world.raised.add("DiskFull")
+    await world.decided("cleanup", yes=0.0, no=1.0)
+    world.github.play(Script(0.1, 0.1, conclusion="failure"))
+    world.deployment.deploy_bad()
+    await world.decided("emergency_stop", yes=0.1, no=0.9)
+    world.raised.discard("DiskFull")
+    world.deployment.put_right()
+
+
+BY_ITSELF = (no_way_back, never_begun, limited, swallowed)
+"""Plots that are about what this machine does where GitHub cannot."""
+
+
+def fallbacks(plots: Sequence[str]) -> Sequence[str]:
+    """What LOCAL_FALLBACK may be in a world with these plots."""
+    if {plot.__name__ for plot in BY_ITSELF}.isdisjoint(plots):
+        return "never", "approve", "auto"
+    return "approve", "auto"
+
+
 WORKFLOW = "rollback.yml"
 WARNINGS = ("Odd", "Strange", "Noteworthy")
 PLOTS: Mapping[str, Plot] = {
@@ -238,5 +325,8 @@ PLOTS: Mapping[str, Plot] = {
         emergency,
         tomorrow,
         gap,
+        hasty,
+        unwanted,
+        *BY_ITSELF,
     )
 }

@@ -23,7 +23,7 @@ from tests.chaos.deployment import APP, MINIO, Clock, Deployment, endpoints
 from tests.chaos.listing import Listing
 from tests.chaos.mischief import Mischief
 from tests.chaos.nursery import Nursery, Receiver
-from tests.chaos.plots import PATIENCE_SECONDS, PLOTS, POLICY, WARNINGS
+from tests.chaos.plots import PATIENCE_SECONDS, PLOTS, POLICY, WARNINGS, fallbacks
 from tests.chaos.points import Fate, Side
 from tests.chaos.scenario import RANDOM_TIME, Outcome, Scenario
 from tests.chaos.sender import Alertmanager, Prometheus, Told
@@ -90,7 +90,7 @@ class World:
     @asynccontextmanager
     async def built(self) -> AsyncIterator[None]:
         (self.directory / "state").mkdir(parents=True)
-        self.fallback = self.rng.choice(("never", "approve", "auto"))
+        self.fallback = self.rng.choice(fallbacks(self.scenario.plots))
         policy = POLICY.replace("LOCAL_FALLBACK", self.fallback)
         (self.directory / "policy.yml").write_text(policy)
         self.url = f"http://127.0.0.1:{_port()}"
@@ -192,12 +192,12 @@ class World:
                 return True
         return False
 
-    async def decided(self, action: str, yes: float) -> Choice | None:
+    async def decided(self, action: str, yes: float, no: float = 0.2) -> Choice | None:
         """Once a person is asked for an action: their word, if any. None where nobody was asked, too."""
         if not await self.until(lambda: bool(truth.asked(self.store, action))):
             return None
         chance = self.rng.random()
-        if chance > yes + 0.2:
+        if chance > yes + no:
             return None
         choice: Choice = "granted" if chance < yes else "denied"
         await asyncio.sleep(self.pause(0.5))

@@ -112,9 +112,10 @@ def test_the_stopped_application_is_cured(story: Story, tell: Tell) -> None:
 
 
 class Kept(NamedTuple):
-    """What must not be lost. A stack that is changed may see itself as blind for a moment: that adds an incident."""
+    """What must not be lost. A stack that is changed may see itself as blind for a moment: that adds to it."""
 
-    over: set[Any]
+    told: set[Any]
+    """Of each incident: what its timeline says. One that ended may open again, and has another verdict then."""
     versions: set[Any]
     secrets: dict[str, bytes]
     silences: Any
@@ -122,7 +123,7 @@ class Kept(NamedTuple):
 
     def within(self, later: Kept) -> bool:
         same = (self.secrets, self.silences) == (later.secrets, later.silences)
-        more = self.over <= later.over and self.versions <= later.versions
+        more = self.told <= later.told and self.versions <= later.versions
         return same and more and 0 < self.scraped <= later.scraped
 
 
@@ -134,7 +135,7 @@ def _kept(story: Story) -> Kept:
     silences = json.loads(fetch(f"{stack.url(9093)}/api/v2/silences")[1])
     (count,) = stack.asked("sum(count_over_time(sermon_uploader_up[1h]))")
     return Kept(
-        {(i["id"], i["opened_at"], i["verdict"]) for i in found if i["state"] == "resolved"},
+        {(i["id"], i["opened_at"], e["at"], e["words"]) for i in found for e in i["events"]},
         {(one.service, one.image_id, one.since) for one in ledger.releases},
         secrets,
         [(one["id"], one["status"]["state"]) for one in silences],
@@ -144,7 +145,7 @@ def _kept(story: Story) -> Kept:
 
 def _survives(story: Story, change: Callable[[], object]) -> None:
     before = _kept(story)
-    assert before.over
+    assert before.told
     assert before.versions
     assert len(before.secrets) == 4
     change()
