@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from receiver.actions.local_rollback import SaveFirst
@@ -23,6 +25,8 @@ from sermon_monitor.settings import Settings
 from target.discovery import Discovery
 from target.engine import Engine
 
+THREADS_EACH = 8
+"""They are made when there is no idle one."""
 Begin = Callable[[str, Coroutine[Any, Any, None]], None]
 
 
@@ -95,9 +99,14 @@ class Several:
             members.append(Member(post.receiver, own))
         self._members = members
         self._house = House(settings, members, registry)
-        self.start = self._house.start
         self.stop = self._house.stop
         self.paths = ("", *(f"/at/{one.name}" for one in found))
+
+    async def start(self) -> web.Application:
+        """Each deployment's calls that block, as those to an Engine that does not answer, have threads enough."""
+        most = THREADS_EACH * len(self._posts)
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(most))
+        return await self._house.start()
 
     def keep(self, begin: Begin) -> None:
         for post, member in zip(self._posts, self._members, strict=True):

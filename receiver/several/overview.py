@@ -23,6 +23,8 @@ from receiver.store.database import StoreError
 
 PATIENCE_SECONDS = 3.0
 """Whoever says nothing by then is told as not answering; the others are shown all the same."""
+MOST_TOLD = 3
+"""Incidents of one deployment; its own page has all."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,22 @@ async def _line(receiver: Receiver) -> Line:
 
 def _told(name: str, summary: Mapping[str, Any]) -> Line:
     """``summary``: as ``judge`` of receiver/board/now.py has it. Pure."""
-    levels = ("problem",) if not summary["healthy"] else ("note",)
-    words = [f"{p['what']}: {p['words']}" for p in summary["parts"] if p["level"] in levels]
-    return Line(name, summary["healthy"], words, len(summary["incidents"]), summary["waiting"])
+    opened = summary["incidents"]
+    words = [_of_incident(one) for one in opened[:MOST_TOLD]]
+    words += [f"{part['what']}: {part['words']}" for part in summary["parts"] if _counts(part)]
+    return Line(name, summary["healthy"], words, len(opened), summary["waiting"])
+
+
+def _of_incident(one: Mapping[str, Any]) -> str:
+    what = ", ".join(one["firing"]) or "no alert fires any more"
+    then = one["next"] or one["verdict"]
+    return f"{what} ({one['severity']}){f': {then}' if then else ''}"
+
+
+def _counts(part: Mapping[str, Any]) -> bool:
+    """What is wrong, and that it is being worked at; incidents are told one by one."""
+    wrong = part["level"] == "problem" and part["what"] != "incidents"
+    return bool(wrong or part["what"] == "maintenance")
 
 
 async def _edition(receiver: Receiver) -> str:

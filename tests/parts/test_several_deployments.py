@@ -157,6 +157,7 @@ async def test_the_first_page_tells_who_is_not_well(tmp_path: Path) -> None:
         page = (await it.get("/"))[1]
         assert "2 of 2 are not healthy" in page
         assert "Application:" in page
+        assert "ServiceDown (critical): next: rollback" in page
         assert f'href="/at/{YONKERS}/"' in page
         told = {one["name"]: one for one in json.loads((await it.get("/api/at"))[1])["at"]}
         assert (told[YONKERS]["incidents"], told[PLAINS]["incidents"]) == (1, 0)
