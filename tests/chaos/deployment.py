@@ -63,7 +63,7 @@ class Deployment(ScriptedEngine):
         """The same by name and id: a container that is made anew is another one."""
         self.restart_seconds: Callable[[], float] = lambda: 0.05
         self.refusal = ""
-        """What the Engine says instead of restarting anything."""
+        """What the Engine says instead of restarting or stopping anything."""
         self.lost_answers = 0
         """So many answers to a restart are still to be cut off, after it was done."""
         self.tags: dict[str, str] = {}
@@ -231,6 +231,8 @@ class Deployment(ScriptedEngine):
         key = request.match_info["id"]
         if key not in self.containers:
             return web.json_response({"message": "No such container"}, status=404)
+        if self.refusal:
+            return web.json_response({"message": self.refusal}, status=500)
         self.stopped.append(key)
         self.stop(self.containers[key]["Name"].lstrip("/"))
         return web.Response(status=204)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from receiver.store import windows
 from receiver.store.database import connect
 from tests.chaos import truth
+from tests.chaos.by_itself import BY_ITSELF, WORKFLOW, not_taken
 from tests.chaos.deployment import APP, MINIO
 from tests.standins.github import Script
 
@@ -216,57 +217,6 @@ async def gap(world: World) -> None:
     world.raised.difference_update({*WARNINGS, "SoonAPerson"})
 
 
-async def _by_itself(world: World) -> None:
-    """This machine rolls back, asked or not, or somebody is called; in the end a person puts it right."""
-    if world.fallback == "approve":
-        await world.decided("local_rollback", yes=0.7)
-    await world.until(lambda: world.deployment.well(APP) or world.called)
-    if not world.deployment.well(APP):
-        world.deployment.put_right()
-
-
-async def no_way_back(world: World) -> None:
-    """This machine rolls back itself, and what it goes back to is not well either."""
-    world.github.set_workflow(WORKFLOW, "disabled_manually")
-    world.deployment.bad.add(world.deployment.version)
-    world.deployment.deploy_bad()
-    await _by_itself(world)
-    world.github.set_workflow(WORKFLOW, "active")
-
-
-async def never_begun(world: World) -> None:
-    """GitHub takes the dispatch, and says of the run that it could not begin."""
-    world.github.play(Script(0.1, 0.1, conclusion="startup_failure"))
-    world.deployment.deploy_bad()
-    await _by_itself(world)
-
-
-async def limited(world: World) -> None:
-    """GitHub takes no dispatch for a while, or until it is too late."""
-    world.github.play(Script(0.1, 0.1))
-    world.deployment.deploy_bad()
-    await _dispatches_answered(world, 429, world.rng.choice((1.0, 3.0, 10.0)))
-    await _by_itself(world)
-
-
-async def swallowed(world: World) -> None:
-    """GitHub's answer to the dispatch says nothing, and there is no run."""
-    world.github.play(Script(0.1, 0.1))
-    world.deployment.deploy_bad()
-    await _dispatches_answered(world, 502, 3.0)
-    await _by_itself(world)
-
-
-async def _dispatches_answered(world: World, status: int, seconds: float) -> None:
-    """Every dispatch is answered so and not taken, whatever else is made good meanwhile."""
-    for _ in range(int(seconds / 0.05)):
-        if world.deployment.well(APP):
-            break
-        world.github.fail_next(status, {"Retry-After": "0.2"}, method="POST", part="dispatches")
-        await asyncio.sleep(0.05)
-        world.github.calm()
-
-
 async def hasty(world: World) -> None:
     """What asked for something is over before it is done, also between a person's word and its use."""
     for name in ("DiskFull", "Crashing", "DiskFull", "Crashing"):
@@ -292,18 +242,32 @@ async def unwanted(world: World) -> None:
     world.deployment.put_right()
 
 
-BY_ITSELF = (no_way_back, never_begun, limited, swallowed)
-"""Plots that are about what this machine does where GitHub cannot."""
+async def jammed(world: World) -> None:
+    """The Engine refuses to restart anything, or to stop it."""
+    world.deployment.refusal = "device or resource busy"
+    if world.rng.random() < 0.5:
+        world.deployment.frozen.add(APP)
+        await world.until_called()
+    else:
+        world.github.play(Script(0.1, 0.1, conclusion="failure"))
+        world.deployment.deploy_bad()
+        await world.decided("emergency_stop", yes=1.0)
+        await asyncio.sleep(world.pause(3.0))
+    world.deployment.refusal = ""
+    world.deployment.frozen.discard(APP)
+    world.deployment.put_right()
 
 
-def fallbacks(plots: Sequence[str]) -> Sequence[str]:
-    """What LOCAL_FALLBACK may be in a world with these plots."""
-    if {plot.__name__ for plot in BY_ITSELF}.isdisjoint(plots):
-        return "never", "approve", "auto"
-    return "approve", "auto"
+async def unattached(world: World) -> None:
+    """Discord takes no file for a while."""
+    world.raised.add("Crashing")
+    for _ in range(world.rng.randint(20, 60)):
+        world.discord.fail_next(500, method="PATCH", times=2)
+        await asyncio.sleep(0.05)
+        world.discord.calm()
+    world.raised.discard("Crashing")
 
 
-WORKFLOW = "rollback.yml"
 WARNINGS = ("Odd", "Strange", "Noteworthy")
 PLOTS: Mapping[str, Plot] = {
     plot.__name__: plot
@@ -327,6 +291,9 @@ PLOTS: Mapping[str, Plot] = {
         gap,
         hasty,
         unwanted,
+        not_taken,
+        jammed,
+        unattached,
         *BY_ITSELF,
     )
 }

@@ -18,12 +18,12 @@ from typing import Any
 
 from receiver.approving.approvals import Choice, decide
 from receiver.store.database import StoreError, connect
-from tests.chaos import truth
+from tests.chaos import by_itself, truth
 from tests.chaos.deployment import APP, MINIO, Clock, Deployment, endpoints
 from tests.chaos.listing import Listing
 from tests.chaos.mischief import Mischief
 from tests.chaos.nursery import Nursery, Receiver
-from tests.chaos.plots import PATIENCE_SECONDS, PLOTS, POLICY, WARNINGS, fallbacks
+from tests.chaos.plots import PATIENCE_SECONDS, PLOTS, POLICY, WARNINGS
 from tests.chaos.points import Fate, Side
 from tests.chaos.scenario import RANDOM_TIME, Outcome, Scenario
 from tests.chaos.sender import Alertmanager, Prometheus, Told
@@ -90,7 +90,7 @@ class World:
     @asynccontextmanager
     async def built(self) -> AsyncIterator[None]:
         (self.directory / "state").mkdir(parents=True)
-        self.fallback = self.rng.choice(fallbacks(self.scenario.plots))
+        self.fallback = self.rng.choice(by_itself.fallbacks(self.scenario.plots))
         policy = POLICY.replace("LOCAL_FALLBACK", self.fallback)
         (self.directory / "policy.yml").write_text(policy)
         self.url = f"http://127.0.0.1:{_port()}"

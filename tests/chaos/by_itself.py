@@ -1,0 +1,84 @@
+"""Plots about what this machine does where GitHub cannot roll back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tests.chaos.deployment import APP
+from tests.standins.github import Script
+
+if TYPE_CHECKING:
+    from tests.chaos.world import World
+
+WORKFLOW = "rollback.yml"
+
+
+async def _by_itself(world: World) -> None:
+    """This machine rolls back, asked or not, or somebody is called; in the end a person puts it right."""
+    if world.fallback == "approve":
+        await world.decided("local_rollback", yes=0.7)
+    await world.until(lambda: world.deployment.well(APP) or world.called)
+    if not world.deployment.well(APP):
+        world.deployment.put_right()
+
+
+async def no_way_back(world: World) -> None:
+    """This machine rolls back itself, and what it goes back to is not well either."""
+    world.github.set_workflow(WORKFLOW, "disabled_manually")
+    world.deployment.bad.add(world.deployment.version)
+    world.deployment.deploy_bad()
+    await _by_itself(world)
+    world.github.set_workflow(WORKFLOW, "active")
+
+
+async def never_begun(world: World) -> None:
+    """GitHub takes the dispatch, and says of the run that it could not begin."""
+    world.github.play(Script(0.1, 0.1, conclusion="startup_failure"))
+    world.deployment.deploy_bad()
+    await _by_itself(world)
+
+
+async def limited(world: World) -> None:
+    """GitHub takes no dispatch for a while, or until it is too late."""
+    world.github.play(Script(0.1, 0.1))
+    world.deployment.deploy_bad()
+    await _dispatches_answered(world, 429, world.rng.choice((3.0, 6.0, 12.0)))
+    await _by_itself(world)
+
+
+async def swallowed(world: World) -> None:
+    """GitHub's answer to the dispatch says nothing, and there is no run."""
+    world.github.play(Script(0.1, 0.1))
+    world.deployment.deploy_bad()
+    await _dispatches_answered(world, 502, 3.0)
+    await _by_itself(world)
+
+
+async def not_taken(world: World) -> None:
+    """GitHub refuses the dispatch for good."""
+    world.deployment.deploy_bad()
+    await _dispatches_answered(world, 422, 5.0)
+    await _by_itself(world)
+
+
+async def _dispatches_answered(world: World, status: int, seconds: float) -> None:
+    """Every dispatch is answered so and not taken, whatever else is made good meanwhile."""
+    for _ in range(int(seconds / 0.05)):
+        if world.deployment.well(APP):
+            break
+        world.github.fail_next(status, {"Retry-After": "0.2"}, method="POST", part="dispatches")
+        await asyncio.sleep(0.05)
+        world.github.calm()
+
+
+BY_ITSELF = (no_way_back, never_begun, limited, swallowed)
+"""Plots that are about what this machine does where GitHub cannot."""
+
+
+def fallbacks(plots: Sequence[str]) -> Sequence[str]:
+    """What LOCAL_FALLBACK may be in a world with these plots."""
+    if {plot.__name__ for plot in BY_ITSELF}.isdisjoint(plots):
+        return "never", "approve", "auto"
+    return "approve", "auto"
