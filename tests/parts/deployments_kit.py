@@ -24,6 +24,7 @@ from sermon_monitor.settings import load
 from tests.chaos.surroundings import Surroundings, surroundings
 from tests.parts.exporter_kit import NOWHERE
 from tests.parts.receiver_kit import alert, body, policy_text
+from tests.real.processes import fetch
 from tests.real.product import Product
 
 PLAINS, YONKERS = "white-plains", "yonkers"
@@ -154,7 +155,8 @@ class Town:
         return self.product.post(json.dumps(body(*alerts)).encode())[0]
 
     def incidents(self, name: str) -> list[dict[str, Any]]:
-        told = self.product.command("incidents", "--json", "--deployment", name)
+        status, told = fetch(f"{self.product.url}/at/{name}/api/incidents")
+        assert status == 200, told
         found: list[dict[str, Any]] = json.loads(told)["incidents"]
         return found
 

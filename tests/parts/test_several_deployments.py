@@ -6,13 +6,19 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from receiver.store.postgres import server as servers
+from receiver.store.postgres.server import Server
 from receiver.store.trouble import StoreError
 from tests.parts.deployments_kit import PLAINS, WITHIN, YONKERS, House, Town, house, of, town
 from tests.parts.receiver_kit import step
+from tests.parts.stores import new_database
+from tests.real.postgres import Postgres
 from tests.real.processes import fetch, wait_for
 
 TOKEN = "b0ard-token"
@@ -98,6 +104,34 @@ async def test_refused_requests_are_of_nobody(tmp_path: Path) -> None:
         assert (await it.post(of(PLAINS)))[0] == 401
         assert it.metric('sermon_monitor_webhooks_total{outcome="unauthorized"}') == 1
         assert await it.incidents(PLAINS) == []
+
+
+async def test_both_in_one_postgresql(postgres_server: Postgres, tmp_path: Path) -> None:
+    """Each in a schema of its own: what holds up one does not hold up the other."""
+    url = new_database(postgres_server)
+    async with house(tmp_path, DATABASE_URL=url) as it:
+        assert (await it.post(of(PLAINS), of(YONKERS), of(YONKERS, "SoonAPerson")))[0] == 200
+        place = Server(SecretStr(url), "sermon_monitor_yonkers")
+        with closing(servers.connect(place)) as link:
+            link.execute("BEGIN IMMEDIATE")  # nobody writes there meanwhile
+            late = asyncio.create_task(it.post(of(PLAINS, "OnlyHere"), of(YONKERS, "Third")))
+            while len((await it.incidents(PLAINS))[0]["alerts"]) < 2:  # noqa: ASYNC110 - it lies behind HTTP
+                await asyncio.sleep(0.02)
+            assert not late.done()
+            link.execute("ROLLBACK")
+            assert (await late)[0] == 200
+            assert link.execute("SELECT count(*) FROM alerts").fetchall() == [(3,)]
+        assert [len(one["alerts"]) for one in await it.incidents(YONKERS)] == [3]
+
+
+async def test_what_another_machine_would_have_to_tell_is_left_out(tmp_path: Path) -> None:
+    async with house(tmp_path) as it:
+        receiver = it.receivers[YONKERS]
+        hindrance = await receiver.lookout.router.hindrance("sermon-uploader", "sha256:1")
+        assert "another machine" in hindrance
+        page = (await it.get(f"/at/{YONKERS}/"))[1]
+        assert "it is on another machine" in page
+        assert "<dt>disk</dt>" not in page
 
 
 # The board
@@ -256,12 +290,12 @@ def _asked(it: Town) -> None:
         AssertionError, match=f"which deployment. --at NAME, of: {PLAINS}, {YONKERS}"
     ):
         it.product.command("incidents")
-    with pytest.raises(AssertionError, match="--at shed: there is none of that name"):
-        it.product.command("status", "--deployment", "shed")
+    told = json.loads(it.product.command("incidents", "--json", "--deployment", YONKERS))
+    assert [one["service"] for one in told["incidents"]] == [f"sermon-uploader@{YONKERS}"]
     told = json.loads(it.product.command("explain", "OnlyHere", "--json", "--deployment", PLAINS))
     assert (told["row"]["discord"], told["labels"]["host"]) == ("grouped", PLAINS)
     it.product.command("maintenance", "start", "30m", "--reason", "a test", "--at", YONKERS)
-    windows = [json.loads(it.product.command("maintenance", "list", "--json", "--deployment", n))["maintenance"] for n in (PLAINS, YONKERS)]  # fmt: skip
+    windows = [json.loads(fetch(f"{url}/at/{n}/api/maintenance")[1])["maintenance"] for n in (PLAINS, YONKERS)]  # fmt: skip
     assert [len(one) for one in windows] == [0, 1]
     front = json.loads(fetch(f"{url}/api/at")[1])["at"]
     assert {one["name"] for one in front} == {PLAINS, YONKERS}

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from receiver.hearing.sorting import Claim, Share
 from receiver.http import Http, open_session
 from receiver.maintenance.silences import CREATED_BY, LEASE, Mirror, Silence, comment_of, plan
 from receiver.records import Window
@@ -90,6 +91,22 @@ def test_what_is_not_wanted_any_more_ends_and_others_are_left_alone() -> None:
     todo = plan([W1], listed, [], NOW)
     assert (todo.put, set(todo.expire)) == ((), {"second", "of a former store"})
     assert set(plan([], listed, [], NOW).expire) == {"mine", "second", "of a former store"}
+
+
+def test_of_several_deployments_each_has_its_own() -> None:
+    """In one Alertmanager: of yonkers' alerts alone, and nobody ends what is another's."""
+    claims = [
+        Claim("plains", {"host": "plains"}),
+        Claim("yonkers", {"host": "yonkers", "site": "a b"}),
+    ]
+    of_yonkers = Share("yonkers", claims)
+    (body,) = plan([W1], [silence(10)], [], NOW, "yonkers", of_yonkers).put
+    assert body["createdBy"] == f"{CREATED_BY} (yonkers)"
+    exact = {m["name"]: m["value"] for m in body["matchers"] if not m["isRegex"]}
+    assert exact == {"host": "yonkers", "site": "a b"}
+    theirs = [silence(10, id="one"), silence(10, id="two", by=f"{CREATED_BY} (plains)")]
+    assert plan([], theirs, [], NOW, "yonkers", of_yonkers).expire == ()
+    assert plan([], theirs, [], NOW, "plains", Share("plains", claims)).expire == ("two",)
 
 
 @pytest.fixture

@@ -12,7 +12,14 @@ import yaml
 
 from receiver.hearing.alertmanager import Alert, Webhook
 from receiver.hearing.sorting import Claim, Share, overlap, sort
-from sermon_monitor.deployments import OF_ONE, OF_PROCESS, Deployment, deployments, left_to_each
+from sermon_monitor.deployments import (
+    OF_ONE,
+    OF_PROCESS,
+    Deployment,
+    deployments,
+    left_to_each,
+    named,
+)
 from sermon_monitor.settings import Settings, load
 from target.settings import SettingsError
 
@@ -123,6 +130,19 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     environ = {"DEPLOYMENTS_FILE": str(tmp_path / "none.yml")}
     with pytest.raises(SettingsError, match="the file of DEPLOYMENTS_FILE cannot be read"):
         deployments(load(None, environ), None, environ)
+
+
+def test_a_command_must_say_which_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "deployments.yml").write_text(TWO)
+    with pytest.raises(SettingsError, match="--at plains: there is one deployment, without a name"):
+        named("plains", None)
+    monkeypatch.setenv("DEPLOYMENTS_FILE", str(tmp_path / "deployments.yml"))
+    with pytest.raises(SettingsError, match="which deployment.*of: plains, yonkers"):
+        named(None, None)
+    with pytest.raises(SettingsError, match="--at shed: there is none of that name"):
+        named("shed", None)
+    settings, share = named("yonkers", None)
+    assert (settings.own_host, share.name) == ("yonkers", "yonkers")
 
 
 def test_without_the_setting_there_are_none() -> None:

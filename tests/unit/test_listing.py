@@ -17,6 +17,7 @@ from receiver.hearing.listing import (
     parse_status,
     settled,
 )
+from receiver.hearing.sorting import Claim, Share
 
 NOW = datetime(2026, 3, 7, 23, 0, tzinfo=UTC)
 CONFIG = """
@@ -56,6 +57,20 @@ def group(*alerts: Any, receiver: str = "ours") -> dict[str, Any]:
 
 def listing(*groups: Any) -> Listing:
     return parse_groups(list(groups), {"ours"}, ("Watchdog",))
+
+
+def test_each_of_several_deployments_sees_its_own_and_one_sees_what_is_nobodys() -> None:
+    keys = {"a": "a" * 16, "b": "b" * 16, "": "c" * 16}
+    every = [
+        listed("X", key, labels={"alertname": "X", **({"host": host} if host else {})})
+        for host, key in keys.items()
+    ]
+    claims = [Claim(host, {"host": host}) for host in "ab"]
+    for host, own in (("a", {keys["a"], keys[""]}), ("b", {keys["b"]})):
+        found = parse_groups([group(*every)], {"ours"}, (), share=Share(host, claims))
+        assert found.listed == set(found.active) == own
+    nobodys = parse_groups([group(*every)], {"ours"}, (), share=Share("a", claims)).active[keys[""]]
+    assert nobodys.service == "sermon-uploader (no deployment)"
 
 
 def test_the_receivers_with_a_webhook_are_read_from_the_running_configuration() -> None:
