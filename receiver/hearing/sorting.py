@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from receiver.hearing.alertmanager import Alert, Webhook
 from receiver.records import NOBODYS
 
+DEPLOYMENT = "deployment"
+"""The label that the receiver's metrics have, so that an alert about them says whom it is about."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -58,7 +61,10 @@ ALL = Share()
 
 
 def owner(claims: Sequence[Claim], labels: Mapping[str, str]) -> str | None:
-    """The deployment whose match the labels carry."""
+    """The deployment that the labels name, as those of our own metrics do; else the one whose match they carry."""
+    named = labels.get(DEPLOYMENT)
+    if named is not None and any(one.name == named for one in claims):
+        return named
     return next((one.name for one in claims if one.holds(labels)), None)
 
 

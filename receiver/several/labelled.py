@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from receiver.hearing.sorting import DEPLOYMENT
+
 
 class Labelled(Collector):
     """``registries`` by deployment; what is of none, under an empty name, gets no label."""
@@ -18,7 +20,7 @@ class Labelled(Collector):
     def collect(self) -> Iterable[Metric]:
         families: dict[str, Metric] = {}
         for name, registry in self._registries.items():
-            more = {"deployment": name} if name else {}
+            more = {DEPLOYMENT: name} if name else {}
             for one in registry.collect():
                 whole = families.setdefault(
                     one.name, Metric(one.name, one.documentation, one.type, one.unit)

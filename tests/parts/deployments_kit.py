@@ -38,6 +38,11 @@ ROWS = """
 """Of White Plains; Yonkers has the kit's own table, which does not know the last one."""
 
 
+def secret_of(name: str) -> str:
+    """That GitHub signs with."""
+    return f"{name}-0123456789abcdef"
+
+
 def entry(directory: Path, name: str, **settings: object) -> dict[str, Any]:
     """One of the file: what is a secret lies in a file of its own."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -121,6 +126,7 @@ async def house(
             "APP_URL": f"{NOWHERE}/{number}",
             "DOCKER_HOST": f"unix://{place}/no.sock",
             "POLICY_FILE": place / "policy.yml",
+            "GITHUB_WEBHOOK_SECRET": secret_of(name),
         }
         churches.append(entry(place, name, **around))
     churches[0] |= first or {}
@@ -180,7 +186,7 @@ async def town(directory: Path, more: Mapping[str, Mapping[str, object]]) -> Asy
                 "STATE_DIR": place / "state",
                 "POLICY_FILE": place / "policy.yml",
                 "COOLDOWN": "0s",
-                "GITHUB_WEBHOOK_SECRET": f"{name}-0123456789abcdef",
+                "GITHUB_WEBHOOK_SECRET": secret_of(name),
             }
             entries.append(entry(place, name, **it.settings, **own, **more.get(name, {})))
         entries[0]["default"] = True

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import re
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +17,17 @@ from pydantic import SecretStr
 from receiver.store.postgres import server as servers
 from receiver.store.postgres.server import Server
 from receiver.store.trouble import StoreError
-from tests.parts.deployments_kit import PLAINS, WITHIN, YONKERS, House, Town, house, of, town
+from tests.parts.deployments_kit import (
+    PLAINS,
+    WITHIN,
+    YONKERS,
+    House,
+    Town,
+    house,
+    of,
+    secret_of,
+    town,
+)
 from tests.parts.receiver_kit import step
 from tests.parts.stores import new_database
 from tests.real.postgres import Postgres
@@ -221,6 +233,35 @@ async def test_one_that_hangs_does_not_keep_the_first_page(
         page = (await it.get("/"))[1]
         assert "Its store does not answer" in page
         assert f"/at/{PLAINS}/" in page
+
+
+async def test_a_link_on_a_card_is_good_at_its_own_deployment_alone(tmp_path: Path) -> None:
+    async with house(tmp_path, PUBLIC_URL="https://monitor.example") as it:
+        links = it.receivers[YONKERS]._links
+        expiry = int(time.time()) + 3600
+        token = f"7.{expiry}.{links.signer.mac('link', 7, expiry)}"
+        assert links.public_url == f"https://monitor.example/at/{YONKERS}"
+        assert (await it.get(f"/at/{PLAINS}/approve/{token}"))[0] == 403, "not one of ours"
+        assert (await it.get(f"/at/{YONKERS}/approve/{token}"))[0] == 410, (
+            "it is, and nobody asks it"
+        )
+        assert (await it.get(f"/approve/{token}"))[0] == 404
+
+
+async def test_github_signs_for_one_alone(tmp_path: Path) -> None:
+    sent = json.dumps({"repository": {"full_name": "a/b"}, "workflow_run": {"id": 1}}).encode()
+    mac = hmac.digest(secret_of(YONKERS).encode(), sent, "sha256").hex()
+    headers = {
+        "Content-Type": "application/json",
+        "X-Hub-Signature-256": f"sha256={mac}",
+        "X-GitHub-Delivery": "d1",
+        "X-GitHub-Event": "workflow_run",
+    }
+    async with house(tmp_path) as it:
+        for name, wanted in ((YONKERS, 200), (PLAINS, 401)):
+            url = f"{it.url}/at/{name}/webhooks/github"
+            async with it.session.post(url, data=sent, headers=headers) as answer:
+                assert answer.status == wanted
 
 
 async def test_labels_are_text_wherever_they_point(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def of(*entries: Mapping[str, Any]) -> str:
         ("deployments: []", "deployments: allowed: at least one entry"),
         ("deployments: x", "deployments: allowed: a list of entries"),
         ("deployments: [", "not YAML"),
-        (f"deployments: {'[' * 3000}", "not YAML"),
+        (f"deployments: {'[' * 1500}", "not YAML"),
         ("sites: []", "sites: no such key"),
         (of({"match": {"host": "a"}}), "deployments.0.name: is missing"),
         (of(entry("a", policy="x")), "policy: no such key; allowed in an entry: name, match"),
@@ -137,7 +137,7 @@ def test_a_command_must_say_which_one(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(SettingsError, match="--at plains: there is one deployment, without a name"):
         named("plains", None)
     monkeypatch.setenv("DEPLOYMENTS_FILE", str(tmp_path / "deployments.yml"))
-    with pytest.raises(SettingsError, match="which deployment.*of: plains, yonkers"):
+    with pytest.raises(SettingsError, match=r"which deployment.*of: plains, yonkers"):
         named(None, None)
     with pytest.raises(SettingsError, match="--at shed: there is none of that name"):
         named("shed", None)
@@ -239,6 +239,8 @@ def told(claims: tuple[Claim, ...], **labels: str) -> dict[str, list[Mapping[str
         (FIRST, {"host": "b", "site": "y"}, "a", True),
         (FIRST, {"host": "A"}, "a", True),
         (FIRST, {}, "a", True),
+        (FIRST, {"host": "a", "deployment": "b"}, "b", False),
+        (FIRST, {"host": "a", "deployment": "c"}, "a", False),
         (DEFAULT, {}, "b", False),
         (DEFAULT, {"host": "c"}, "b", False),
         (DEFAULT, {"host": "a", "site": "x"}, "a", False),
