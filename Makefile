@@ -20,11 +20,11 @@ run: $(VENV)/.run ## start exporter and receiver on loopback; actions stay dry u
 	@echo "starting: metrics on 127.0.0.1:10980, alerts and board on 127.0.0.1:5001 (unless set otherwise); Ctrl-C stops"
 	@DRY_RUN="$${DRY_RUN:-true}" exec $(BIN)/sermon-monitor serve $(ARGS)
 
-test: lint ## lint, then the tests on real parts, but for the long ones (as root, Debian packages are installed)
-	@$(BIN)/python -m tests.real
+test: $(VENV)/.dev ## lint, then the tests on real parts, but for the long ones (as root, Debian packages are installed)
+	@$(BIN)/python -m tests.real & real=$$!; trap 'kill $$real 2>/dev/null || true' EXIT; $(MAKE) lint; wait $$real; trap - EXIT
 	@$(BIN)/python -m pytest -p no:cacheprovider -n 4 --dist loadfile --no-loadscope-reorder --durations=10 -m "not long" $(ARGS)
 
-long: $(VENV)/.dev ## the long tests: the toolkit's matrix with everything in one container and with bad versions, kills while putting back, the whole compose stack, units under systemd, rules that play days, two hundred incidents under receivers that are killed
+long: $(VENV)/.dev ## the long tests: the toolkit's matrix with everything in one container and with bad versions, kills while putting back, the whole compose stack, units under systemd, rules that play days, two hundred incidents under receivers that are killed, a dead Prometheus that is asked
 	@$(BIN)/python -m tests.real
 	@$(BIN)/python -m pytest -p no:cacheprovider -n 2 --dist loadfile --durations=10 -m long $(ARGS)
 	@$(BIN)/python -m pytest -p no:cacheprovider -n 2 --dist loadfile -m "not long and not file" --store postgres $(ON_POSTGRES)

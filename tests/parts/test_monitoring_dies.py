@@ -89,7 +89,7 @@ def fires(incident: dict[str, Any]) -> bool:
     return any(a["firing"] for a in incident["alerts"])
 
 
-@pytest.mark.parametrize("asks_prometheus", [True, False])
+@pytest.mark.parametrize("asks_prometheus", [pytest.param(True, marks=pytest.mark.long), False])
 async def test_prometheus_dies_and_its_silence_is_not_taken_for_health(
     binaries: Binaries, tmp_path: Path, stack: ExitStack, asks_prometheus: bool
 ) -> None:
