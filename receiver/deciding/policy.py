@@ -6,9 +6,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
 from receiver.deciding.timing import Timing
 from receiver.maintenance.calendar import Recurring
@@ -92,11 +100,18 @@ class PolicyStep(_Strict):
         return " ".join(filter(None, (ask, self.action, self.target, after)))
 
 
+def _no_name(match: Mapping[str, str]) -> Mapping[str, str]:
+    """Such a row would be there, and never be the one."""
+    if "alertname" in match:
+        raise ValueError("allowed: labels other than alertname: that is the row's alert")
+    return match
+
+
 class Row(_Strict):
     """What one alert asks for."""
 
-    alert: str
-    match: Mapping[str, str] = {}
+    alert: Annotated[str, Field(min_length=1)]
+    match: Annotated[Mapping[str, str], AfterValidator(_no_name)] = {}
     category: Category = "health"
     severity: Severity
     discord: Literal["now", "grouped", "digest"]

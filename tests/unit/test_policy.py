@@ -195,6 +195,8 @@ def test_watchdog_opens_nothing(policy: Policy) -> None:
         ("recheck: 15s", "recheck: 0s", "at least 50ms"),
         ("  info: {discord: digest}", "", "no row for info"),
         ("alert: TargetMissing", "alert: HighErrorRate", "more than one row"),
+        ("alert: TargetMissing", 'alert: ""', "alert: String should have at least 1 character"),
+        ("match: {cause: app}", "match: {alertname: X}", "labels other than alertname"),
         ("alerts:", "alerts: [", "not YAML"),
         (SHIPPED, "", "policy.yml"),
         (SHIPPED, "[]", "policy.yml"),
