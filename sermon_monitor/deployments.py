@@ -298,6 +298,8 @@ def _common(one: ReceiverSettings, other: ReceiverSettings) -> Iterator[tuple[st
         yield "DATABASE_URL", f"both have the store {one.store}"
     if one.app_url == other.app_url:
         yield "APP_URL", f"both have {one.app_url}"
+    if one.minio_url == other.minio_url:
+        yield "MINIO_URL", f"both have {one.minio_url}"
     names = {*one.app_service, *one.minio_service} & {*other.app_service, *other.minio_service}
     if one.docker_host == other.docker_host and names:
         where = one.docker_host or "this machine's"

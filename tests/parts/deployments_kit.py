@@ -124,6 +124,7 @@ async def house(
         (place / "policy.yml").write_text(_policy(name))
         around = {
             "APP_URL": f"{NOWHERE}/{number}",
+            "MINIO_URL": f"{NOWHERE}/{number}",
             "DOCKER_HOST": f"unix://{place}/no.sock",
             "POLICY_FILE": place / "policy.yml",
             "GITHUB_WEBHOOK_SECRET": secret_of(name),
@@ -132,7 +133,6 @@ async def house(
     churches[0] |= first or {}
     environ = {
         "STATE_DIR": str(directory / "state"),
-        "MINIO_URL": NOWHERE,
         "DEPLOYMENTS_FILE": str(written(directory, *churches)),
         **{key: str(value) for key, value in process.items()},
     }

@@ -31,7 +31,7 @@ deployments:
     here: true
   - name: yonkers
     match: {host: yonkers}
-    settings: {APP_URL: "http://10.8.0.2:8000", DOCKER_HOST: "tcp://10.8.0.2:2375"}
+    settings: {APP_URL: "http://10.8.0.2:8000", MINIO_URL: "http://10.8.0.2:9000", DOCKER_HOST: "tcp://10.8.0.2:2375"}
 """
 
 
@@ -53,7 +53,11 @@ def refused(directory: Path, text: str, **process: str) -> str:
 
 
 def entry(name: str, **more: Any) -> dict[str, Any]:
-    own = {"APP_URL": f"http://{name}:8000", "DOCKER_HOST": f"tcp://{name}:2375"}
+    own = {
+        "APP_URL": f"http://{name}:8000",
+        "MINIO_URL": f"http://{name}:9000",
+        "DOCKER_HOST": f"tcp://{name}:2375",
+    }
     return {
         "name": name,
         "match": {"host": name},
@@ -108,6 +112,7 @@ def of(*entries: Mapping[str, Any]) -> str:
         (of(entry("a", settings={"OWN_HOST": "b"})), "a: OWN_HOST: is not the host of match (a)"),
         (of(entry("a", settings={"STATE_DIR": "/s"}), entry("b", settings={"STATE_DIR": "/s"})), "a and b: STATE_DIR: both have /s; it must differ"),
         (of(entry("a"), entry("b", settings={"APP_URL": "http://a:8000"})), "a and b: APP_URL: both have http://a:8000"),
+        (of(entry("a"), entry("b", settings={"MINIO_URL": "http://a:9000/"})), "a and b: MINIO_URL: both have http://a:9000"),
         (of(entry("a"), entry("b", settings={"DOCKER_HOST": "tcp://a:2375"})), "a and b: DOCKER_HOST: both have tcp://a:2375, and APP_SERVICE or MINIO_SERVICE backend"),
         (of(*(entry(n, settings={"GITHUB_REPO": "x/y"}) for n in "ab")), "a and b: GITHUB_REPO: both have x/y with rollback.yml"),
         (of(*(entry(n, match={"site": n}, settings={"PROMETHEUS_URL": "http://p"}) for n in "ab")), "a and b: PROMETHEUS_URL: both have the same"),
