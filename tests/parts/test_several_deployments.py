@@ -295,7 +295,7 @@ def _rolled_back(it: Town, name: str, *states: str) -> bool:
 
 
 async def test_two_churches(tmp_path: Path) -> None:
-    """One body of both: White Plains rolls back, through a kill -9; Yonkers may not, and its Discord hangs."""
+    """One body of both: White Plains rolls back, through a kill -9; Yonkers may not, and its Discord and GitHub hang."""
     more = {YONKERS: {"MAX_ROLLBACKS_PER_DAY": 0}}
     async with town(tmp_path, more) as it:
         plains, yonkers = it.around[PLAINS], it.around[YONKERS]
@@ -303,12 +303,14 @@ async def test_two_churches(tmp_path: Path) -> None:
         for one in (plains, yonkers):
             one.deployment.deploy_bad()
         yonkers.discord.stall(600.0)
+        yonkers.github.stall(600.0, times=100)
         assert await asyncio.to_thread(it.post, of(PLAINS), of(YONKERS), of("", "Watchdog")) == 200
         await plains.discord.wait_until(lambda d: d.messages, WITHIN)
         await plains.github.wait_until(lambda g: g.dispatches, WITHIN)
         assert not yonkers.discord.messages, "it hangs, and the other's card is there"
         await asyncio.to_thread(it.product.kill)
         yonkers.discord.calm()
+        yonkers.github.calm()
         await asyncio.to_thread(it.product.start)
         await _until(lambda: _rolled_back(it, PLAINS, "done"), "the rollback at White Plains")
         await _until(lambda: _rolled_back(it, YONKERS, "refused"), "the refusal at Yonkers")
