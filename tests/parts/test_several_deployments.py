@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -30,8 +31,10 @@ from tests.parts.deployments_kit import (
 )
 from tests.parts.receiver_kit import step
 from tests.parts.stores import new_database
+from tests.parts.test_reconcile import FEEDS, alertmanager
 from tests.real.postgres import Postgres
 from tests.real.processes import fetch, wait_for
+from tests.unit.test_listing import A, B, group, listed
 
 TOKEN = "b0ard-token"
 
@@ -116,6 +119,30 @@ async def test_refused_requests_are_of_nobody(tmp_path: Path) -> None:
         assert (await it.post(of(PLAINS)))[0] == 401
         assert it.metric('sermon_monitor_webhooks_total{outcome="unauthorized"}') == 1
         assert await it.incidents(PLAINS) == []
+
+
+async def test_each_adopts_its_own_of_one_alertmanager(tmp_path: Path) -> None:
+    """What was missed: opened by whose it is; and what the file now gives to another ends where it was."""
+
+    def missed(key: str, **labels: str) -> dict[str, Any]:
+        return listed("ServiceDown", key, labels={"alertname": "ServiceDown", **labels})
+
+    async with house(tmp_path) as it:
+        await it.post({**of(PLAINS), "fingerprint": A})  # by another file it was White Plains'
+        assert await _firing(it, PLAINS) == {A}
+    async with alertmanager() as there, house(tmp_path, ALERTMANAGER_URL=there.url) as it:
+        there.groups = [
+            FEEDS,
+            group(missed(A, host=YONKERS), missed(B, host=PLAINS), missed("c" * 16, host="shed")),
+        ]
+        async with asyncio.timeout(WITHIN):
+            while await _firing(it, PLAINS) != {B, "c" * 16} or await _firing(it, YONKERS) != {A}:  # noqa: ASYNC110 - it lies behind HTTP
+                await asyncio.sleep(0.05)
+
+
+async def _firing(it: House, name: str) -> set[str]:
+    found = await it.incidents(name)
+    return {a["fingerprint"] for one in found for a in one["alerts"] if a["firing"]}
 
 
 async def test_both_in_one_postgresql(postgres_server: Postgres, tmp_path: Path) -> None:
