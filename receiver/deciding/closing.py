@@ -66,5 +66,5 @@ class Closing:
         number, wanted = fresh.incident.id, self.lookout.wanted
         keep = [step.id for step in fresh.steps if step.asks and wanted(step, fresh)]
         dropped = steps.drop_pending(c, number, _OVER, self.now, keep_person=keep_person, keep=keep)
-        for step in dropped:
-            messages.add_event(c, number, f"{step.action} drop", _OVER, self.now)
+        for step in dropped:  # the card says what comes next, also while the end is not sure yet
+            messages.record(c, number, f"{step.action} drop", _OVER, self.now)
