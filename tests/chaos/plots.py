@@ -230,6 +230,16 @@ async def hasty(world: World) -> None:
     world.raised.discard("Slow")
 
 
+async def too_late(world: World) -> None:
+    """A person says yes, and before it is used the clock is set ahead."""
+    world.deployment.deploy()
+    world.raised.add("Slow")
+    if await world.decided("rollback", yes=1.0):
+        world.clock.jump(120.0)
+        await asyncio.sleep(world.pause(1.0))
+    world.raised.discard("Slow")
+
+
 async def unwanted(world: World) -> None:
     """A person says no: to clean-ups, and to stopping the application."""
     world.deployment.pile_up(0, 1)
@@ -252,7 +262,7 @@ async def jammed(world: World) -> None:
         world.github.play(Script(0.1, 0.1, conclusion="failure"))
         world.deployment.deploy_bad()
         await world.decided("emergency_stop", yes=1.0)
-        await asyncio.sleep(world.pause(3.0))
+        await asyncio.sleep(world.pause(9.0))  # past the step's own deadline, or not
     world.deployment.refusal = ""
     world.deployment.frozen.discard(APP)
     world.deployment.put_right()
@@ -290,6 +300,7 @@ PLOTS: Mapping[str, Plot] = {
         tomorrow,
         gap,
         hasty,
+        too_late,
         unwanted,
         not_taken,
         jammed,
