@@ -36,6 +36,7 @@ def _judge(it: World, waves: int, size: int) -> None:
     assert several_kit.secrets_in(it.receivers, PASSWORD) == []
 
 
+@pytest.mark.long
 async def test_a_killed_one_and_a_crashed_database(
     server: Postgres, binaries: Binaries, tmp_path: Path
 ) -> None:

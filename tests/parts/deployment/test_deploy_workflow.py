@@ -21,7 +21,7 @@ from tests.real.project import APP, Project
 from tests.real.registry import Registry
 from tests.real.workflow import run_workflow
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.long]
 DEPLOY = ROOT / "deploy" / "workflows" / "self-hosted-deploy.yml"
 MONITOR = Path(sys.executable).with_name("sermon-monitor")
 
