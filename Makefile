@@ -70,7 +70,7 @@ LOCKING := --universal --python-version 3.11 --generate-hashes --no-emit-index-u
 # What an installation was made from is older than its stamp. The dev lock file holds all of the other.
 $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/pip
 	@echo "installing the product and what its tests need into $(VENV)"
-	@$(INSTALL) --no-compile --require-hashes -r requirements-dev.lock
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $(VENV)/.run $@
 

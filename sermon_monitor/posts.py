@@ -17,7 +17,6 @@ from receiver.clock import Clock
 from receiver.deciding.policy import PolicyError
 from receiver.hearing.sorting import ALL, Share
 from receiver.service import Receiver
-from receiver.several.house import House, Member
 from sermon_monitor.bookkeeping import Bookkeeper
 from sermon_monitor.deployments import Deployment
 from sermon_monitor.first_backup import save_first
@@ -85,6 +84,8 @@ class Several:
         registry: CollectorRegistry,
         clock: Clock,
     ) -> None:
+        from receiver.several import house  # noqa: PLC0415 - one deployment alone has none
+
         self._posts: list[Post] = []
         members = []
         for one in found:
@@ -96,9 +97,9 @@ class Several:
             except PolicyError as error:
                 raise PolicyError([f"{one.name}: {words}" for words in error.problems]) from error
             self._posts.append(post)
-            members.append(Member(post.receiver, own))
+            members.append(house.Member(post.receiver, own))
         self._members = members
-        self._house = House(settings, members, registry)
+        self._house = house.House(settings, members, registry)
         self.stop = self._house.stop
         self.paths = ("", *(f"/at/{one.name}" for one in found))
 

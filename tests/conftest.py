@@ -112,14 +112,18 @@ def python_image(engine: DockerEngine, tell: Tell) -> str:
         tier_missing(f"no base image: {problem}")
 
 
-@pytest.fixture(scope="session")
-def app_images(engine: DockerEngine, python_image: str, tell: Tell) -> AppImages:
-    """The stand-in app's two versions, on ``engine``."""
-    tell(f"building the stand-in app on {python_image}")
+def made_app_images(engine: DockerEngine) -> AppImages:
+    """The stand-in app's two versions, on ``engine``: made again where a clean-up of another test removed them."""
     return AppImages(
         v1=images.app_image(engine, "sermon-uploader:v1", revision="a1" * 20),
         v2=images.app_image(engine, "sermon-uploader:v2", revision="b2" * 20, behaviour="broken"),
     )
+
+
+@pytest.fixture(scope="module")
+def app_images(engine: DockerEngine, python_image: str) -> AppImages:
+    del python_image  # is there
+    return made_app_images(engine)
 
 
 def pytest_configure() -> None:

@@ -44,7 +44,7 @@ async def limited(world: World) -> None:
     """GitHub takes no dispatch for a while, or until it is too late."""
     world.github.play(Script(0.1, 0.1))
     world.deployment.deploy_bad()
-    await _dispatches_answered(world, 429, world.rng.choice((3.0, 6.0, 12.0)))
+    await _dispatches_answered(world, 429, world.rng.choice((3.0, 12.0, 12.0)))
     await _by_itself(world)
 
 

@@ -41,6 +41,8 @@ alerts:
      steps: [cleanup safe @0m, ask cleanup images @200ms, person @4s]}
   - {alert: Crashing, category: container, severity: warning, discord: grouped, confirm: none,
      steps: [investigate @0m]}
+  - {alert: Vanished, category: container, severity: warning, discord: grouped, confirm: none,
+     steps: [investigate @0m]}
 others: {critical: {discord: now, mention: true}, warning: {discord: grouped}, info: {discord: digest}}
 """
 Plot = Callable[["World"], Awaitable[None]]
@@ -262,17 +264,43 @@ async def jammed(world: World) -> None:
         world.github.play(Script(0.1, 0.1, conclusion="failure"))
         world.deployment.deploy_bad()
         await world.decided("emergency_stop", yes=1.0)
-        await asyncio.sleep(world.pause(9.0))  # past the step's own deadline, or not
+        await asyncio.sleep(world.rng.choice((1.0, 8.0)))  # past the step's own deadline, or not
     world.deployment.refusal = ""
     world.deployment.frozen.discard(APP)
     world.deployment.put_right()
 
 
+async def vanished(world: World) -> None:
+    """An alert about a container that is not there: there is no evidence to be had."""
+    for _ in range(world.rng.randint(1, 3)):
+        world.raised.add("Vanished")
+        await asyncio.sleep(0.3 + world.pause(1.5))
+        world.raised.discard("Vanished")
+        await asyncio.sleep(0.2 + world.pause(0.5))
+
+
+async def loud(world: World) -> None:
+    """Something else rings while a call for a person is on its way, and Discord is slow."""
+    world.deployment.refusal = "device or resource busy"
+    world.deployment.frozen.add(APP)
+    await asyncio.sleep(4.6)
+    for turn in range(8):
+        world.discord.stall(1.5)
+        await asyncio.sleep(0.25)
+        if turn == 2:
+            world.deployment.deploy_bad()
+    world.discord.calm()
+    world.deployment.refusal = ""
+    await world.until_called()
+    world.deployment.put_right()
+
+
 async def unattached(world: World) -> None:
-    """Discord takes no file for a while."""
+    """Discord takes no file for a while, or says that it never will."""
     world.raised.add("Crashing")
+    status = world.rng.choice((500, 413, 413))
     for _ in range(world.rng.randint(20, 60)):
-        world.discord.fail_next(500, method="PATCH", times=2)
+        world.discord.fail_next(status, method="PATCH", times=2)
         await asyncio.sleep(0.05)
         world.discord.calm()
     world.raised.discard("Crashing")
@@ -305,6 +333,8 @@ PLOTS: Mapping[str, Plot] = {
         not_taken,
         jammed,
         unattached,
+        vanished,
+        loud,
         *BY_ITSELF,
     )
 }

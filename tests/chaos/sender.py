@@ -24,6 +24,10 @@ REPEAT_CHANCE = 0.25
 STALE_CHANCE = 0.15
 
 
+ABOUT = {"Vanished": "nobody-s-container"}
+"""The container that an alert names."""
+
+
 @dataclass(frozen=True)
 class Firing:
     """One alert that fires."""
@@ -40,6 +44,7 @@ class Firing:
 
     def as_json(self, status: str) -> dict[str, Any]:
         labels = {"alertname": self.name, "severity": self.severity, "service": self.service}
+        labels |= {"name": ABOUT[self.name]} if self.name in ABOUT else {}
         return {
             "status": status,
             "labels": labels,

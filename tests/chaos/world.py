@@ -130,7 +130,7 @@ class World:
             ("monitor", "critical", "SoonAPerson"): raised("SoonAPerson"),
             (APP, "warning", "Slow"): raised("Slow"),
             ("host", "critical", "DiskFull"): raised("DiskFull"),
-            ("container", "warning", "Crashing"): raised("Crashing"),
+            **{("container", "warning", n): raised(n) for n in ("Crashing", "Vanished")},
             **{
                 (f"s{index % 2}", ("warning", "info")[index == 2], name): raised(name)
                 for index, name in enumerate(WARNINGS)

@@ -22,7 +22,8 @@ NAME = "sermon-uploader-cost"
 CONTAINERS = 10
 SCRAPES, WEBHOOKS = 500, 100
 """In a round. The first round fills what is kept; the second must find it filled."""
-MOST_MIB = 70.0
+MOST_MIB = 72.0
+"""Resident. 70 are allowed of the proportional size, which is below it: libraries are shared on any machine."""
 MOST_GROWTH_MIB = 3.0
 """Six kilobytes kept of each scrape would pass it; what the allocator does by itself does not."""
 

@@ -13,7 +13,7 @@ from target.engine import Engine
 from target.roles import app_containers
 from target.settings import DeploymentSettings
 from target.version_keeper import LedgerFile
-from tests.conftest import AppImages
+from tests.conftest import AppImages, made_app_images
 from tests.parts.deployment.kit import Call, Env, deploy, history, proved, run
 from tests.parts.deployment.machine import Machine
 from tests.parts.deployment.volunteer import Volunteer
@@ -38,9 +38,11 @@ def client(engine: DockerEngine) -> Iterator[Engine]:
 
 @pytest.fixture(scope="package")
 def project(
-    engine: DockerEngine, app_images: AppImages, tmp_path_factory: pytest.TempPathFactory
+    engine: DockerEngine, python_image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Project]:
-    made = Project(engine, tmp_path_factory.mktemp("deployment"), app_images.v2.tag)
+    del python_image  # is there
+    v2 = made_app_images(engine).v2
+    made = Project(engine, tmp_path_factory.mktemp("deployment"), v2.tag)
     made.up()
     yield made
     made.down()

@@ -192,6 +192,8 @@ class Place:
         if not image:
             wanted = len(self.names()) - len(stopped) - without_app
             wait_for(lambda: sum(map(_is_well, self.containers())) == wanted, "the deployment")
+        if self.names()[-1] not in stopped:  # MinIO has no healthcheck
+            wait_for(partial(fetch, self.environment()["MINIO_URL"]), "MinIO")
         self._enter(state)
 
     def _whole(self, *, well: bool) -> None:
@@ -220,8 +222,6 @@ class Place:
                 self.client.unpause(container.id)
             elif not container.running:
                 self.client.start(container.id)
-                if container.name == MINIO:  # which has no healthcheck to wait for
-                    wait_for(partial(fetch, self.environment()["MINIO_URL"]), "MinIO")
 
     def _stop_in_order(self, name: str) -> None:
         """As whoever stops it means it: it is given the time to listen to signals, and is not killed."""
