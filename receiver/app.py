@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from receiver.answers import UNREADABLE, problem, tell_refusal
 from receiver.hearing.alertmanager import BodyError, Webhook, parse_webhook
 from receiver.hearing.in_hand import BusyError, InHand
-from receiver.place import within
+from receiver.paths import within
 from receiver.seldom import Seldom
 from receiver.settings import ReceiverSettings
 from receiver.store.database import StoreError

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exporter.settings import ExporterSettings
 from receiver.hearing.sorting import Claim, Share, overlap
-from receiver.place import NAME, base
+from receiver.paths import NAME, base
 from receiver.settings import ReceiverSettings
 from receiver.store.postgres.server import SCHEMA
 from sermon_monitor.settings import ProcessSettings, Settings, load

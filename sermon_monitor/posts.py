@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -16,6 +15,7 @@ from receiver.actions.local_rollback import SaveFirst
 from receiver.clock import Clock
 from receiver.deciding.policy import PolicyError
 from receiver.hearing.sorting import ALL, Share
+from receiver.paths import base
 from receiver.service import Receiver
 from sermon_monitor.bookkeeping import Bookkeeper
 from sermon_monitor.deployments import Deployment
@@ -51,20 +51,10 @@ class Post:
 class Alone:
     """One deployment: that of the process's own settings, by the process's own Engine."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        engine: Engine,
-        discovery: Discovery,
-        registry: CollectorRegistry,
-        clock: Clock,
-        config: Path | None,
-    ) -> None:
-        """``config``: the file that the settings are also of, for a program that is started by us."""
-        save = partial(save_first, settings.backup_dir, config)
-        self._post = Post(settings, engine, discovery, registry, clock, save)
-        self.start = self._post.receiver.start
-        self.stop = self._post.receiver.stop
+    def __init__(self, post: Post) -> None:
+        self._post = post
+        self.start = post.receiver.start
+        self.stop = post.receiver.stop
         self.paths = ("",)
         """What the paths of each board begin with."""
 
@@ -101,7 +91,7 @@ class Several:
         self._members = members
         self._house = house.House(settings, members, registry)
         self.stop = self._house.stop
-        self.paths = ("", *(f"/at/{one.name}" for one in found))
+        self.paths = ("", *(base(one.name) for one in found))
 
     async def start(self) -> web.Application:
         """Each deployment's calls that block, as those to an Engine that does not answer, have threads enough."""

@@ -7,6 +7,7 @@ import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,11 +19,12 @@ from exporter.app import Exporter
 from receiver.clock import SystemClock
 from sermon_monitor import allocator
 from sermon_monitor.deployments import Deployment
+from sermon_monitor.first_backup import save_first
 from sermon_monitor.listening.basic_auth import BasicAuth
 from sermon_monitor.listening.connections import Connections, Limits
 from sermon_monitor.listening.listener import Listener, allow_files
 from sermon_monitor.listening.web_config import WebConfigError, WebConfiguration
-from sermon_monitor.posts import Alone, Several
+from sermon_monitor.posts import Alone, Post, Several
 from sermon_monitor.settings import Settings
 from target.discovery import Discovery
 from target.engine import Engine
@@ -63,9 +65,9 @@ class Process:
         if found and only != "exporter":
             self._receiving = Several(settings, found, self._registry, self._clock)
         elif only != "exporter":
-            self._receiving = Alone(
-                settings, self._engine, self._discovery, self._registry, self._clock, config
-            )
+            save = partial(save_first, settings.backup_dir, config)
+            ours = (self._engine, self._discovery, self._registry, self._clock)
+            self._receiving = Alone(Post(settings, *ours, save))
         self._web: WebConfiguration | None = None
         self._listeners: list[Listener] = []
         self._runners: list[web.AppRunner] = []

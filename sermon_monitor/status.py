@@ -14,7 +14,7 @@ from receiver.board import now as board
 from receiver.board.looking import look
 from receiver.board.now import Kept
 from receiver.http import Http, open_session
-from receiver.place import base
+from receiver.paths import base
 from receiver.store.database import StoreError
 from receiver.telling.delivery import DeliveryError
 from receiver.verify import Confirmer

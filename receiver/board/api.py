@@ -25,7 +25,13 @@ from receiver.store.database import Database, StoreError
 from target.versions import Ledger
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-ASK_A_PERSON = {"WWW-Authenticate": 'Basic realm="Sermon Monitor (the password is BOARD_TOKEN)"'}
+_ASK_A_PERSON = {"WWW-Authenticate": 'Basic realm="Sermon Monitor (the password is BOARD_TOKEN)"'}
+
+
+def told_how() -> web.Response:
+    """What a stranger's program is answered."""
+    words = "BOARD_TOKEN is needed: as a bearer token, or as the password"
+    return problem(401, words, headers=_ASK_A_PERSON)
 
 
 def _described(base: str) -> str:
@@ -151,11 +157,7 @@ class Api:
     def _for_readers(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
             if self._access.visitor(request) is None:
-                return problem(
-                    401,
-                    "BOARD_TOKEN is needed: as a bearer token, or as the password",
-                    headers=ASK_A_PERSON,
-                )
+                return told_how()
             try:
                 return await handler(request)
             except StoreError as error:

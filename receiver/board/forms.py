@@ -16,7 +16,7 @@ from aiohttp import web
 from receiver import by_hand
 from receiver.approving.approvals import CHOICES, Decided, decide
 from receiver.board.access import COOKIE, Access, Visitor
-from receiver.board.form import read_form
+from receiver.board.form_fields import read_form
 from receiver.board.pages import Pages
 from receiver.clock import Clock
 from receiver.maintenance.calendar import LONGEST_REASON, problem_of

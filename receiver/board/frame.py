@@ -11,7 +11,7 @@ from aiohttp import web
 from markupsafe import Markup
 
 from receiver.approving.wording import title
-from receiver.place import base
+from receiver.paths import base
 
 _HEADERS = {
     "Content-Security-Policy": (

@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from receiver.answers import problem
 from receiver.board.access import Access, Visitor
-from receiver.board.api import ASK_A_PERSON
+from receiver.board.api import told_how
 from receiver.board.frame import Frame
-from receiver.place import within
+from receiver.paths import within
 from receiver.store.database import StoreError
 
 Handler = Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]
@@ -26,8 +25,7 @@ def for_readers(
         if visitor is None:
             if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
                 raise web.HTTPSeeOther(f"{frame.base}/sign-in?to={within(request.path)}")
-            words = "BOARD_TOKEN is needed: as a bearer token, or as the password"
-            return problem(401, words, headers=ASK_A_PERSON)
+            return told_how()
         try:
             return await handler(request, visitor)
         except StoreError as error:

@@ -27,7 +27,7 @@ from receiver.board.timeline import Entry, timeline
 from receiver.clock import Clock
 from receiver.deciding import gates
 from receiver.deciding.situation import Lookout
-from receiver.place import within
+from receiver.paths import within
 from receiver.store import approvals, incidents, messages, news, pictures
 from receiver.store.database import Database, StoreError
 from receiver.store.history import History, read_history

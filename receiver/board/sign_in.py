@@ -8,9 +8,9 @@ import structlog
 from aiohttp import web
 
 from receiver.board.access import COOKIE, SESSION_FOR, Access
-from receiver.board.form import read_form
+from receiver.board.form_fields import read_form
 from receiver.board.frame import Frame
-from receiver.place import within
+from receiver.paths import within
 
 log = structlog.get_logger("receiver.board")
 _OURS = re.compile(r"/(incidents(/\d{1,18})?|deployments|maintenance|approvals|policy|audit)?")

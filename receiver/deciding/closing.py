@@ -56,15 +56,17 @@ class Closing:
     def _wait(self, c: Connection, fresh: History, ending: Ending) -> None:
         """Alertmanager also resolves alerts when Prometheus has died: while our own look disagrees,
         the call for a person stays on the ladder."""
-        self._drop(c, fresh, keep_person=True)
+        if self._drop(c, fresh, keep_person=True):
+            messages.touch_cards(c, fresh.incident.id, self.now)  # it says what comes next
         if ending.words and ending.words != fresh.incident.verdict:
             incidents.set_verdict(c, fresh.incident.id, ending.words)
             messages.record(c, fresh.incident.id, "not over yet", ending.words, self.now)
 
-    def _drop(self, c: Connection, fresh: History, *, keep_person: bool) -> None:
-        """What an alert that still fires asks a person about stays."""
+    def _drop(self, c: Connection, fresh: History, *, keep_person: bool) -> bool:
+        """What an alert that still fires asks a person about stays. Whether anything was dropped."""
         number, wanted = fresh.incident.id, self.lookout.wanted
         keep = [step.id for step in fresh.steps if step.asks and wanted(step, fresh)]
         dropped = steps.drop_pending(c, number, _OVER, self.now, keep_person=keep_person, keep=keep)
-        for step in dropped:  # the card says what comes next, also while the end is not sure yet
-            messages.record(c, number, f"{step.action} drop", _OVER, self.now)
+        for step in dropped:
+            messages.add_event(c, number, f"{step.action} drop", _OVER, self.now)
+        return bool(dropped)

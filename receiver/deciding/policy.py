@@ -39,7 +39,6 @@ TARGETS = {
 ``container`` is the one of the alert's ``name`` label: the app's or MinIO's; what is investigated is that
 very container. ``safe`` is what can be made again, ``images`` are unused versions of the application.
 """
-_CONTAINER = re.compile(r"[A-Za-z0-9][\w.-]{0,127}", re.ASCII)
 _STEP = re.compile(r"(?P<ask>ask +)?(?P<action>[a-z]+)(?: +(?P<target>[a-z]+))? +@(?P<after>\S+)")
 
 

@@ -58,9 +58,9 @@ def _short(value: str) -> str:
 def _all_short(pairs: dict[str, str]) -> dict[str, str]:
     # Of a few hundred characters in all no part is too long: one join is cheaper than a look at each.
     text = "".join(chain(pairs, pairs.values()))
-    if "\0" not in text and len(text) <= LONGEST_VALUE:
-        return pairs
-    if "\0" not in text and max(map(len, chain(pairs, pairs.values()))) <= LONGEST_VALUE:
+    if "\0" not in text and (
+        len(text) <= LONGEST_VALUE or max(map(len, chain(pairs, pairs.values()))) <= LONGEST_VALUE
+    ):
         return pairs
     return {_short(key): _short(value) for key, value in pairs.items()}
 

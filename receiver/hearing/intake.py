@@ -107,9 +107,7 @@ class _Body:
         self._now = now
         self._firing = incidents.firing_of(c, [alert.key for alert in alerts])
         self._services: dict[tuple[str, bool], _Service] = {}
-        self._decisions: dict[tuple[object, ...], Decision] = {}
         self._alike: dict[tuple[object, ...], _Alike] = {}
-        self._noted: set[tuple[object, ...]] = set()
         self._changes: dict[int, _Changes] = {}
         self._begun: list[incidents.NewAlert] = []
         self._repeated: list[str] = []
@@ -143,7 +141,7 @@ class _Body:
     def _take_anew(self, alert: Alert, kind: tuple[object, ...]) -> Decision:
         row = self._intake.policy.row(alert.labels, alert.severity)
         service = self._service(alert.service, digest=row.discord == "digest")
-        decision = self._decide(alert, row, service)
+        decision = self._decide(alert, service)
         match decision.kind:
             case "heartbeat":
                 if alert.status == "firing":
@@ -175,20 +173,7 @@ class _Body:
             stands = (service, incident_id, service.ladder_at)
             self._alike[kind] = _Alike(decision, row, *stands, alert.name, alert.severity, event)
 
-    def _decide(self, alert: Alert, row: Row, service: _Service) -> Decision:
-        """As for the last of its kind, unless it asks for steps: which of them are planned depends on its labels."""
-        firing, known = alert.status == "firing", alert.key in self._firing
-        if firing and not known and row.steps:
-            return self._decide_anew(alert, service)
-        now = service.open_incident, service.ladder_at
-        who = (alert.name, alert.severity, alert.service)
-        kind = (*who, id(row), firing, known, service.digest, *now)
-        decision = self._decisions.get(kind)
-        if decision is None:
-            decision = self._decisions[kind] = self._decide_anew(alert, service)
-        return decision
-
-    def _decide_anew(self, alert: Alert, service: _Service) -> Decision:
+    def _decide(self, alert: Alert, service: _Service) -> Decision:
         return decide(
             self._intake.policy,
             alert.name,
@@ -258,12 +243,8 @@ class _Body:
         if decision.ladder_at and decision.ladder_at != service.ladder_at:
             incidents.set_ladder(self._c, incident_id, decision.ladder_at)
             service.ladder_at = decision.ladder_at
-        # Kept in _decisions, so that its id stays its own; the same news twice is no more news.
-        news = (incident_id, id(decision), alert.severity)
-        if decision.steps or news not in self._noted:
-            self._noted.add(news)
-            changes = self._changes.setdefault(incident_id, _Changes())
-            self._note(changes, alert, decision, decision.row)
+        changes = self._changes.setdefault(incident_id, _Changes())
+        self._note(changes, alert, decision, decision.row)
 
     def _join(
         self,

@@ -20,7 +20,7 @@ from receiver.hearing.alertmanager import Webhook
 from receiver.hearing.in_hand import InHand
 from receiver.hearing.sorting import sort
 from receiver.metrics import WEBHOOK_OUTCOMES
-from receiver.place import base
+from receiver.paths import base
 from receiver.service import Front, Receiver
 from receiver.settings import ReceiverSettings
 from receiver.several.labelled import Labelled

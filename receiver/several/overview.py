@@ -9,14 +9,14 @@ from typing import Any
 
 from aiohttp import web
 
-from receiver.answers import as_json, problem
+from receiver.answers import as_json
 from receiver.board.access import Access, Visitor
-from receiver.board.api import ASK_A_PERSON
+from receiver.board.api import told_how
 from receiver.board.frame import Frame
 from receiver.board.guard import for_readers
 from receiver.board.live import Live
 from receiver.board.sign_in import SignIn
-from receiver.place import base
+from receiver.paths import base
 from receiver.service import Receiver
 from receiver.settings import ReceiverSettings
 from receiver.store.database import StoreError
@@ -87,8 +87,7 @@ class Overview:
 
     async def api(self, request: web.Request) -> web.Response:
         if self._access.visitor(request) is None:
-            words = "BOARD_TOKEN is needed: as a bearer token, or as the password"
-            return problem(401, words, headers=ASK_A_PERSON)
+            return told_how()
         return as_json({"at": [{**asdict(one), "path": f"{base(one.name)}/"} for one in await self.lines()]})  # fmt: skip
 
     async def status(self, _request: web.Request) -> web.Response:

@@ -163,10 +163,14 @@ async def full_disk(world: World) -> None:
 
 async def crashing(world: World) -> None:
     """Evidence is collected and attached to the card."""
+    await _comes_and_goes(world, "Crashing")
+
+
+async def _comes_and_goes(world: World, alert: str) -> None:
     for _ in range(world.rng.randint(1, 3)):
-        world.raised.add("Crashing")
+        world.raised.add(alert)
         await asyncio.sleep(0.3 + world.pause(1.5))
-        world.raised.discard("Crashing")
+        world.raised.discard(alert)
         await asyncio.sleep(0.2 + world.pause(0.5))
 
 
@@ -272,11 +276,7 @@ async def jammed(world: World) -> None:
 
 async def vanished(world: World) -> None:
     """An alert about a container that is not there: there is no evidence to be had."""
-    for _ in range(world.rng.randint(1, 3)):
-        world.raised.add("Vanished")
-        await asyncio.sleep(0.3 + world.pause(1.5))
-        world.raised.discard("Vanished")
-        await asyncio.sleep(0.2 + world.pause(0.5))
+    await _comes_and_goes(world, "Vanished")
 
 
 async def loud(world: World) -> None:

@@ -66,10 +66,8 @@ class PostgresDatabase(Database):
         try:
             servers.migrate(link, str(self.server))
             self._ask_the_time(link)
-        except (
-            BaseException
-        ):  # also what ends the process: nobody else knows of this connection yet
-            link.close()
+        except BaseException:
+            link.close()  # also where the process ends: nobody else knows of it yet
             raise
         self._link = link
         return link
