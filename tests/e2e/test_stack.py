@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from target.version_keeper import LedgerFile
-from tests.conftest import AppImages, Tell
+from tests.conftest import AppImages, Tell, tier_missing
 from tests.real.debian import DebianError
 from tests.real.engine import DockerEngine
 from tests.real.machine import shows_this_machine
@@ -55,7 +55,7 @@ def story(engine: DockerEngine, app_images: AppImages, tell: Tell) -> Iterator[S
     try:
         stack_images(engine)
     except DebianError as problem:
-        pytest.skip(f"no images of the stack: {problem}")
+        tier_missing(f"no images of the stack: {problem}")
     monitor_image(engine)
     with (
         tempfile.TemporaryDirectory(prefix="sermon-stack-") as directory,

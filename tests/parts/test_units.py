@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import tier_missing
 from tests.parts.backup_kit import COMPOSE, ENV
 from tests.parts.deployment.volunteer import at_a_terminal, typed
 from tests.real import storage
@@ -36,7 +37,7 @@ def inside(engine: DockerEngine) -> Iterator[Inside]:
     try:
         image = systemd_base(engine)
     except DebianError as problem:
-        pytest.skip(f"no image with systemd: {problem}")
+        tier_missing(f"no image with systemd: {problem}")
     mounts = {ROOT, Path(sys.base_prefix)} - {Path("/usr"), Path("/usr/local")}
     engine.docker(
         *("run", "--detach", "--name", CONTAINER, "--network", "none", "--cap-add", "SYS_ADMIN"),
