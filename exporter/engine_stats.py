@@ -32,7 +32,8 @@ from target.engine_reader import EngineReader
 
 POLL_SECONDS = 10.0
 FRESH_SECONDS = 45.0
-"""An older answer is no longer told: the Engine hangs, or the container has gone."""
+"""An older answer is no longer told, but where asking once about all took longer: the Engine hangs, or the container has gone."""
+LONGEST_FRESH_SECONDS = 300.0
 WANTED_SECONDS = 120.0
 """So long after the last scrape that missed something, the Engine is no longer asked."""
 AT_ONCE = 4
@@ -174,6 +175,11 @@ def _object(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def fresh_seconds(round_seconds: float) -> float:
+    """How old an answer may be where asking once about all took ``round_seconds``."""
+    return min(max(FRESH_SECONDS, 2 * (round_seconds + POLL_SECONDS)), LONGEST_FRESH_SECONDS)
+
+
 class EngineStats:
     """Keeps the last answers. ``want`` and ``run`` belong to the event loop, ``known`` to the scrape's thread."""
 
@@ -185,6 +191,7 @@ class EngineStats:
         self._poll_seconds = poll_seconds
         self._device_name = device_name
         self._known: dict[str, tuple[float, Known]] = {}
+        self._fresh_seconds = FRESH_SECONDS
         self._ids: tuple[str, ...] = ()
         self._wanted = asyncio.Event()
         self._asked_for = 0.0
@@ -193,7 +200,7 @@ class EngineStats:
     def known(self, container_id: str) -> Known | None:
         """The last answer about a container, unless it is too old."""
         moment, known = self._known.get(container_id, (0.0, None))
-        return known if known and time.monotonic() - moment < FRESH_SECONDS else None
+        return known if known and time.monotonic() - moment < self._fresh_seconds else None
 
     def want(self, container_ids: Collection[str]) -> None:
         """A scrape has missed these."""
@@ -219,25 +226,28 @@ class EngineStats:
             await self._reader.drop()
 
     async def _ask_all(self, ids: Sequence[str]) -> None:
-        several = asyncio.Semaphore(AT_ONCE)
+        """Each answer is told as it comes: of many containers the last may come a minute after the first."""
+        self._known = {key: one for key, one in self._known.items() if key in ids}
+        several, began = asyncio.Semaphore(AT_ONCE), time.monotonic()
         answers = await asyncio.gather(*(self._ask(one, several) for one in ids))
-        now = time.monotonic()
-        self._known = {
-            **{key: one for key, one in self._known.items() if key in ids},
-            **{key: (now, one) for key, one in zip(ids, answers, strict=True) if one},
-        }
+        if any(answers):
+            self._fresh_seconds = fresh_seconds(time.monotonic() - began)
 
-    async def _ask(self, container_id: str, several: asyncio.Semaphore) -> Known | None:
+    async def _ask(self, container_id: str, several: asyncio.Semaphore) -> bool:
+        """Whether there was an answer."""
         async with several:
             try:
                 answer = await self._reader.stats(container_id)
             except EngineError as error:
                 if not error.missing:
                     self._say(str(error))
-                return None
+                return False
         self._say("")
         told = parse_stats(answer, self._device_name)
-        return Known(*told, int(time.time())) if told else None
+        if told:
+            known = Known(*told, int(time.time()))
+            self._known = {**self._known, container_id: (time.monotonic(), known)}
+        return told is not None
 
     def _say(self, problem: str) -> None:
         """Once for each change for the worse."""

@@ -49,7 +49,7 @@ class Followed:
     doubtful: bool = False
     """It ended, and it is not known yet whether its container did."""
     gone: bool = False
-    """The container is removed: what is left is read, and no more."""
+    """The container is removed, or no longer one of the chosen: what is left is read, and no more."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -78,7 +78,8 @@ class LogFollower:
         self._retry = retry_seconds
         self._began_nano = time.time_ns() if began_nano is None else began_nano
         self._followed: dict[str, Followed] = {}
-        self._leaving: list[Followed] = []
+        self._left: dict[str, Followed] = {}
+        """Those that are chosen no more. One that comes back, renamed twice perhaps, goes on where it was left."""
         self._first_listing = True
         self._lane = Lane("log")
         self.interruptions = dict.fromkeys(INTERRUPTIONS, 0)
@@ -96,7 +97,9 @@ class LogFollower:
                 seen = await self._discovery.wait_change(seen)
                 self._reconcile()
         finally:
-            tasks = [one.task for one in (*self._followed.values(), *self._leaving) if one.task]
+            tasks = [
+                one.task for one in (*self._followed.values(), *self._left.values()) if one.task
+            ]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -114,13 +117,23 @@ class LogFollower:
         for gone in self._followed.keys() - chosen.keys():
             self._leave(self._followed.pop(gone))
         for key, container in chosen.items():
-            one = self._followed.get(key) or self._begin(container)
+            one = self._followed.get(key) or self._again(key) or self._begin(container)
             one.container = container
             one.changed.set()
             if one.task is None or one.task.done():
                 one.task = asyncio.create_task(self._follow(one))
                 one.task.add_done_callback(partial(_take_note, one))
+        self._forget()
         self._first_listing = False
+
+    def _again(self, container_id: str) -> Followed | None:
+        """One that was followed before, with its cursor: none of its lines counts twice."""
+        one = self._left.pop(container_id, None)
+        if one is not None:
+            one.gone = False
+            self._followed[container_id] = one
+            log.info("following log again", container=one.container.name, id=container_id[:12])
+        return one
 
     def _begin(self, container: Container) -> Followed:
         began = datetime.fromtimestamp(self._began_nano / 1e9, UTC)
@@ -134,12 +147,20 @@ class LogFollower:
 
     def _leave(self, one: Followed) -> None:
         """An open file is readable after its removal: its last lines still count."""
-        if one.source != "file" or one.task is None:
+        if one.source == "file" and one.task is not None:
+            one.gone = True
+        else:
             self._end(one)
-            return
-        one.gone = True
-        self._leaving = [old for old in self._leaving if old.task and not old.task.done()]
-        self._leaving.append(one)
+        self._left[one.container.id] = one
+
+    def _forget(self) -> None:
+        """Those whose container is removed, once they are read to their end."""
+        there = {one.id for one in self._discovery.containers}
+        self._left = {
+            key: one
+            for key, one in self._left.items()
+            if key in there or (one.task is not None and not one.task.done())
+        }
 
     def _end(self, one: Followed) -> None:
         if one.task is not None and not one.problem and not self._discovery.connected:
@@ -177,7 +198,9 @@ class LogFollower:
             once_more = not one.problem and one.reader.last_nano != known
             if once_more:
                 continue
-            while not (one.problem or one.container.running or one.container.started_at != run):
+            while not (
+                one.gone or one.problem or one.container.running or one.container.started_at != run
+            ):
                 one.changed.clear()
                 await one.changed.wait()
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.real import daemons, images
 from tests.real.daemons import Binaries
@@ -28,6 +29,11 @@ from tests.real.postgres import Postgres, postgres
 Tell = Callable[[str], None]
 _skipped: list[str] = []
 HEARTBEAT_SECONDS = 30.0
+# On a busy machine making an example may take as long as it likes: slowness proves nothing.
+settings.register_profile(
+    "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 
 class AppImages(NamedTuple):

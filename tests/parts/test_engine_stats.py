@@ -10,7 +10,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from exporter.engine_stats import EngineStats
+from exporter.engine_stats import (
+    FRESH_SECONDS,
+    LONGEST_FRESH_SECONDS,
+    EngineStats,
+    fresh_seconds,
+)
 from target.engine_reader import EngineReader
 from tests.unit.test_engine_stats import V1
 
@@ -27,6 +32,7 @@ class Engine:
         self.at_once = 0
         self.most_at_once = 0
         self.answer: Callable[[], web.Response] = lambda: web.json_response(V1)
+        self.silent_about = ""
         self.flowing = asyncio.Event()
         self.flowing.set()
 
@@ -37,17 +43,19 @@ class Engine:
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await self.flowing.wait()
+            if request.match_info["id"] == self.silent_about:
+                await asyncio.Event().wait()
         finally:
             self.at_once -= 1
         return self.answer()
 
 
 @asynccontextmanager
-async def asking(engine: Engine) -> AsyncIterator[EngineStats]:
+async def asking(engine: Engine, answer_seconds: float = 1.0) -> AsyncIterator[EngineStats]:
     application = web.Application()
     application.router.add_get("/containers/{id}/stats", engine.stats)
     async with TestServer(application) as server:
-        reader = EngineReader(f"tcp://{server.host}:{server.port}", answer_seconds=1.0)
+        reader = EngineReader(f"tcp://{server.host}:{server.port}", answer_seconds)
         stats = EngineStats(reader, str, POLL_SECONDS)
         running = asyncio.create_task(stats.run())
         try:
@@ -85,6 +93,23 @@ async def test_not_all_at_once() -> None:
         stats.want([f"c{number}" for number in range(50)])
         await until(lambda: all(stats.known(f"c{number}") for number in range(50)))
         assert engine.most_at_once <= 4
+
+
+async def test_an_answer_is_told_while_another_is_waited_for() -> None:
+    engine = Engine()
+    engine.silent_about = "one"
+    async with asking(engine, answer_seconds=3600.0) as stats:
+        stats.want(["one", "two"])
+        await until(lambda: stats.known("two"))
+        assert stats.known("one") is None
+
+
+@pytest.mark.parametrize(
+    ("round_seconds", "least"), [(0.1, FRESH_SECONDS), (60.0, 120.0), (1e9, 60.0)]
+)
+def test_an_answer_lasts_until_the_next_one(round_seconds: float, least: float) -> None:
+    """Of 200 containers each takes the Engine a second."""
+    assert least <= fresh_seconds(round_seconds) <= LONGEST_FRESH_SECONDS
 
 
 @pytest.mark.parametrize(
