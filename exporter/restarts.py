@@ -8,23 +8,25 @@ tell what they miss. Both tell of the same restarts, so that the larger number c
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 from target.engine import Container
 from target.engine_frames import Event
 
 _MOST = 512
-"""Names and ids remembered; a deployment has a handful."""
+"""Names and ids remembered that events told of and no inspection has seen."""
+_MOST_GONE = 64
+"""Of those that are there no more, where not more were there at once: a deployment has a handful, and where
+containers come and go all day, what was is not kept for all of them."""
 _MOST_DEATHS = 256
 """Deaths remembered between two inspections."""
 _LATE_NANO = 10 * 10**9
 """The ``oom`` event may come after the death that it led to, and the inspection of that."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Life:
     """What bore a name when it was last seen. Times are those of the Engine's clock, in Unix nanoseconds."""
 
@@ -33,11 +35,11 @@ class _Life:
     started_at: datetime | None = None
     restart_count: int = 0
     restarts: int = 0
-    deaths: deque[int] = field(default_factory=lambda: deque(maxlen=_MOST_DEATHS))
+    deaths: tuple[int, ...] = ()
     """Of what bore the name, since ``began``."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Kills:
     """Out-of-memory kills of one container."""
 
@@ -57,9 +59,10 @@ class Restarts:
         self._lives: dict[str, _Life] = {}
         self._kills: dict[str, _Kills] = {}
         self._created: dict[str, None] = {}
+        self._most_at_once = _MOST_GONE
 
-    def observe(self, containers: Iterable[Container]) -> None:
-        """Take in the containers as they are now.
+    def observe(self, containers: Collection[Container]) -> None:
+        """Take in all containers as they are now.
 
         What was so at the first sight of a name is not counted, unless we saw its creation.
         """
@@ -68,8 +71,10 @@ class Restarts:
             life.restarts += self._more(life, container)
             self._lives[container.name] = _seen(life, container)
             self._observe_kill(container)
-        _bound(self._lives)
-        _bound(self._kills)
+            self._created.pop(container.id, None)
+        self._most_at_once = max(self._most_at_once, len(containers))
+        _forget(self._lives, {one.name for one in containers}, self._most_at_once)
+        _forget(self._kills, {one.id for one in containers}, self._most_at_once)
 
     def take(self, event: Event) -> None:
         """One event of the Engine's; those that say nothing of a restart or a kill are passed over."""
@@ -80,8 +85,10 @@ class Restarts:
             _bound(self._created)
         elif event.action == "die":
             life = self._lives.setdefault(event.attributes.get("name", ""), _Life())
-            life.deaths.append(event.time_nano)
+            life.deaths = (*life.deaths[1 - _MOST_DEATHS :], event.time_nano)
             _bound(self._lives)
+        elif event.action == "destroy":
+            self._created.pop(event.container_id, None)
 
     def killed(self, container_id: str, moment_nano: int) -> None:
         """The Engine told an ``oom`` event."""
@@ -146,8 +153,7 @@ def _seen(life: _Life, container: Container) -> _Life:
         return life
     if container.started_at is not None and container.started_at != life.started_at:
         life.began = _nano(container.started_at)
-        while life.deaths and life.deaths[0] < life.began:
-            life.deaths.popleft()
+        life.deaths = tuple(moment for moment in life.deaths if moment >= life.began)
     life.id, life.started_at = container.id, container.started_at
     life.restart_count = _done(container)
     return life
@@ -166,3 +172,10 @@ def _bound(remembered: dict[str, _Life] | dict[str, _Kills] | dict[str, None]) -
     """Forget those that were not seen for the longest time."""
     while len(remembered) > _MOST:
         del remembered[next(iter(remembered))]
+
+
+def _forget(remembered: dict[str, _Life] | dict[str, _Kills], there: set[str], most: int) -> None:
+    """Of what is not ``there`` the ``most`` seen last are kept: its successor may come, or a late event."""
+    gone = [key for key in remembered if key not in there]
+    for key in gone[: max(0, len(gone) - most)]:
+        del remembered[key]

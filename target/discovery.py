@@ -23,7 +23,7 @@ from target.engine_stream import EngineStream
 from target.roles import is_ours
 
 _NOT_A_CHANGE = re.compile(r"exec_|top\b|attach|detach|resize|archive-path|extract-to-dir|export")
-_REMEMBERED_EVENTS = 1024
+_REMEMBERED_EVENTS = 300
 """More than the 256 that the Engine tells again after a reconnect."""
 
 log = structlog.get_logger(__name__)
@@ -157,6 +157,7 @@ class Discovery:
         if event.action == "destroy":
             self._destroyed.add(key)
             self._dirty.discard(key)
+            self._died.pop(key, None)
         else:
             self._dirty.add(key)
             self._wake.set()

@@ -192,6 +192,8 @@ async def test_a_storm_of_events_for_nothing(scripted: ScriptedEngine) -> None:
         await until(lambda: discovery.connected, "the Engine")
         for number in range(2000):
             scripted.tell("die", f"x{number}", number + 1)
+            if number % 2:  # removed before it can be asked for
+                scripted.tell("destroy", f"x{number}", number + 1)
         scripted.add("a", Status="paused")
         scripted.tell("pause", "a", 5000)
         await until(lambda: states(discovery) == {"a": "paused"}, "the one that exists")

@@ -213,5 +213,30 @@ def test_memory_is_bounded() -> None:
     restarts.observe([container(0)])
     for minute in range(5000):
         restarts.take(event("die", minute))
-    assert all(len(kept) <= 512 for kept in vars(restarts).values())
+    kept = (len(restarts._lives), len(restarts._kills), len(restarts._created))
+    assert max(kept) <= 512
     assert len(restarts._lives[NAME].deaths) <= 512
+
+
+def test_little_is_kept_of_what_comes_and_goes() -> None:
+    restarts = Restarts()
+    stays = container(0)
+    for number in range(300):
+        for action in ("create", "die"):
+            restarts.take(event(action, number, f"c{number}", f"n{number}"))
+        restarts.observe([stays, replace(stays, id=f"c{number}", name=f"n{number}")])
+        restarts.observe([stays])
+        restarts.take(event("destroy", number, f"c{number}", f"n{number}"))
+    assert len(restarts._lives) == len(restarts._kills) == 65  # what stays, and 64 that are gone
+    assert not restarts._created
+
+
+def test_as_many_as_were_there_at_once_are_known_again_when_they_come_back() -> None:
+    restarts = Restarts()
+    before = [replace(container(0), id=f"a{n}", name=f"n{n}") for n in range(200)]
+    restarts.observe(before)
+    restarts.observe([])
+    restarts.observe(
+        [replace(one, id=f"b{one.id}", started_at=START + timedelta(hours=1)) for one in before]
+    )
+    assert {restarts.restarts(one.name) for one in before} == {1}
