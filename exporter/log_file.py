@@ -1,9 +1,10 @@
 """Reads a container's json-file as the Engine writes it: by the block, through rotations and truncations.
 
 Rotation (moby daemon/logger/loggerutils/logfile.go): the file is closed, ``.1`` becomes ``.2`` and so on,
-the file becomes ``.1``, and a new one is made; with max-file=1 it is truncated instead. What is open stays
-readable under any name, so that the old file is read to its end before the next is opened. Not used from
-two threads at once.
+the file becomes ``.1``, and a new one is made; with max-file=1 it is truncated instead, and may have grown
+past our place before the next look: so what stands before it is looked at too. What is open stays readable
+under any name, so that the old file is read to its end before the next is opened. Not used from two threads
+at once.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from target.log_lines import INTERLEAVED_NANO
 BLOCK_BYTES = 256 * 1024
 LONGEST_ENTRY_BYTES = 1024 * 1024
 """An entry is 16 KiB, six times as much when every byte is escaped. What is longer is damaged."""
-_MOST_ROTATED = 1000
+_MARK_BYTES = 64
+"""An entry's end: its stamp is in it, so that no two are the same."""
 
 
 class Identity(NamedTuple):
@@ -47,6 +49,8 @@ class LogFile:
         self._rest = b""
         self._gap = False
         self._fd, self._identity, self._offset = self._first(since_nano)
+        self._mark = _before(self._fd, self._offset)
+        """What stands right before our place."""
 
     def close(self) -> None:
         """A second call does nothing."""
@@ -56,10 +60,11 @@ class LogFile:
 
     def read(self) -> Block:
         """The next whole lines; none when there is nothing new, or only files behind it changed."""
-        data = os.pread(self._fd, BLOCK_BYTES, self._offset)
-        if not data and (self._truncated() or self._next()):
-            data = os.pread(self._fd, BLOCK_BYTES, self._offset)
+        data = self._behind()
+        if not data and self._next():
+            data = self._behind()
         self._offset += len(data)
+        self._mark = (self._mark + data[-_MARK_BYTES:])[-_MARK_BYTES:]
         gap, self._gap = self._gap, False
         return Block(self._whole(data), gap, not data)
 
@@ -72,14 +77,22 @@ class LogFile:
                 self._rest = self._rest[:BLOCK_BYTES]
             return b""
         lines, self._rest = self._rest + data[:end], data[end:]
-        return lines
+        return lines.lstrip(b"\0")  # of a hole
 
-    def _truncated(self) -> bool:
-        if os.fstat(self._fd).st_size >= self._offset:
-            return False
+    def _behind(self) -> bytes:
+        """What stands behind our place, or from the beginning on where the file was truncated meanwhile."""
+        size = len(self._mark)
+        data = os.pread(self._fd, size + BLOCK_BYTES, self._offset - size)
+        if data.startswith(self._mark):
+            return data[size:]
+        self._gap, self._rest = True, b""
+        if data.startswith(bytes(size)):
+            # Cut by another hand while the Engine writes on at its own place: before that is a hole.
+            self._mark = bytes(size)
+            return data[size:]
         # What stood between our place and the end is gone.
-        self._offset, self._rest, self._gap = 0, b"", True
-        return True
+        self._offset, self._mark = 0, b""
+        return os.pread(self._fd, BLOCK_BYTES, 0)
 
     def _next(self) -> bool:
         """At the end of this file: go on in the one that followed it, if there is one."""
@@ -89,7 +102,7 @@ class LogFile:
             # What was written to the old file meanwhile is left to read.
             if os.fstat(self._fd).st_size <= self._offset:
                 self._fd, self._identity, self._offset = self._after()
-                self._rest = b""
+                self._rest = self._mark = b""
             return True
         return False
 
@@ -144,6 +157,11 @@ def _open(path: Path) -> int:
 
 def _identity(status: os.stat_result) -> Identity:
     return Identity(status.st_dev, status.st_ino)
+
+
+def _before(fd: int, at: int) -> bytes:
+    begin = max(0, at - _MARK_BYTES)
+    return os.pread(fd, at - begin, begin)
 
 
 def _is(path: Path, identity: Identity) -> bool:

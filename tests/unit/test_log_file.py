@@ -123,6 +123,35 @@ def test_a_truncated_file_begins_anew(path: Path) -> None:
     assert rest(file) == ([3], 1)
 
 
+@pytest.mark.parametrize("since", [0, MOMENT + 100 * SECOND])
+def test_a_truncated_file_that_grew_past_our_place_begins_anew(path: Path, since: int) -> None:
+    add(path, 1, 2, 3)
+    file = LogFile(path, since)
+    assert rest(file) == ([1, 2, 3], 0)
+    os.truncate(path, 0)
+    add(path, *range(4, 20))
+    assert rest(file) == (list(range(4, 20)), 1)
+    add(path, 20)
+    assert rest(file) == ([20], 0)
+
+
+def test_a_file_cut_under_the_engines_hand_goes_on_behind_the_hole(path: Path) -> None:
+    """By another's log rotation that copies and truncates; the Engine's place stays where it was."""
+    file = LogFile(path)
+    with path.open("wb", buffering=0) as engine:
+        engine.write(entry(1) + entry(2))
+        assert rest(file) == ([1, 2], 0)
+        os.truncate(path, 0)
+        assert rest(file) == ([], 1)
+        engine.write(entry(3))
+        assert rest(file) == ([3], 0)
+        os.truncate(path, 0)
+        engine.write(entry(4))
+        assert rest(file) == ([4], 1)
+        engine.write(entry(5))
+        assert rest(file) == ([5], 0)
+
+
 def test_a_removed_file_is_read_to_its_end(path: Path) -> None:
     file = LogFile(path)
     add(path, 1)
