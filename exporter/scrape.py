@@ -18,7 +18,8 @@ from exporter.lane import Lane
 DEFAULT_TIMEOUT_SECONDS = 10.0
 """Prometheus' own default, for a scrape that does not say its timeout."""
 STALL_SECONDS = 1.0
-"""After so long the collectors behind the one that is reading are read by another thread."""
+"""After so long the collectors behind the one that is reading are read by another thread; after a quarter of it
+again, where that one is stuck too."""
 _LONGEST_SECONDS = 120.0
 _LEAST_SECONDS = 0.25
 """A scrape that wants less must not make the next one believe that everything is stuck."""
@@ -143,9 +144,22 @@ class _Scrape:
         self._waiting = deque(run for run in self._asked if not run.ended)
         self._loop = asyncio.get_running_loop()
 
+    @property
+    def unread(self) -> int:
+        """How many nobody has begun to read."""
+        return len(self._waiting)
+
+    def abandon(self) -> list[_Run]:
+        """Those that nobody has begun to read: nobody will."""
+        left = []
+        with suppress(IndexError):
+            while True:
+                left.append(self._waiting.pop())
+        return left
+
     def read(self) -> None:
-        """In a lane: read what waits. Two lanes may do so at once, when the first is stuck."""
-        with suppress(IndexError):  # the other lane took the last
+        """In a lane: read what waits. Several lanes may do so at once, when others are stuck."""
+        with suppress(IndexError):  # another lane took the last
             while self._waiting:
                 self._waiting.popleft().read()
         with suppress(RuntimeError):  # the loop has been closed meanwhile: nobody waits
@@ -182,12 +196,21 @@ class Scraper:
         return self._gather(scrape)
 
     async def _until(self, scrape: _Scrape, deadline_seconds: float) -> None:
-        stall = min(STALL_SECONDS, deadline_seconds / 2)
-        if not await _wait(scrape.done, stall):
-            self._lane.close()
-            self._lane = Lane("scrape")
-            self._lane.do(scrape.read)
-            await _wait(scrape.done, deadline_seconds - stall)
+        """Behind a collector that is stuck another thread goes on, and behind the next one yet another."""
+        ends = time.monotonic() + deadline_seconds
+        pause = stall = min(STALL_SECONDS, deadline_seconds / 2)
+        while not await _wait(scrape.done, min(pause, max(0.0, ends - time.monotonic()))):
+            if time.monotonic() >= ends:
+                return
+            if scrape.unread:
+                self._leave_lane()
+                self._lane.do(scrape.read)
+                pause = stall / 4
+
+    def _leave_lane(self) -> None:
+        """To what it is stuck with."""
+        self._lane.close()
+        self._lane = Lane("scrape")
 
     def close(self) -> None:
         """End the thread."""
@@ -202,11 +225,14 @@ class Scraper:
         return _Run(collector)
 
     def _give_up(self, scrape: _Scrape) -> None:
-        """What ends after its scrape has left is too old to be told."""
+        """What ends after its scrape has left is too old to be told. What was never begun is not stuck."""
+        self._leave_lane()
+        unread = scrape.abandon()
         for run in scrape.runs:
             if not run.ended:
                 run.given_up = True
-                self._stuck[run.name] = run
+                if run not in unread:
+                    self._stuck[run.name] = run
         if self._scrape is scrape:
             self._scrape = None
 

@@ -111,6 +111,25 @@ async def test_a_stuck_one_costs_later_scrapes_nothing() -> None:
     scraper.close()
 
 
+async def test_several_that_are_stuck_hold_up_no_other() -> None:
+    """As when a disk hangs from which several read. What a scrape has no time to begin, the next one tells."""
+    stuck = [fine(f"stuck{number}") for number in range(3)]
+    for one in stuck:
+        one.gate.clear()
+    scraper = Scraper([*stuck, fine("good")])
+    async with asyncio.timeout(LONG):
+        while not success(samples := await scraper.scrape(0.25))["good"]:
+            pass
+    assert sum(success(samples).values()) == 1
+    assert success(await scraper.scrape(LONG))["good"] == 1
+    for one in stuck:
+        one.gate.set()
+    async with asyncio.timeout(LONG):
+        while sum(success(await scraper.scrape(LONG)).values()) < 4:
+            pass
+    scraper.close()
+
+
 async def test_an_impatient_scrape_spoils_no_other() -> None:
     slow = fine("slow")
     slow.gate.clear()
