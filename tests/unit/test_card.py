@@ -195,7 +195,7 @@ def assert_acceptable(body: dict[str, Any]) -> None:
 
 
 @given(ANY_VIEW, st.sampled_from(Ring))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=70, deadline=None)
 def test_whatever_the_incident_says_discord_accepts_the_card(
     view: IncidentView, ring: Ring
 ) -> None:

@@ -230,7 +230,7 @@ _ALIKE = st.lists(
     st.builds(Written, st.sampled_from([1, 1, 2]), _SAME.map(str.encode)), max_size=40
 ).map(lambda lines: [Written(1, one.encode()) for one in _SEEN] * 10 + lines)
 _SIZES = st.lists(st.integers(1, 5000), min_size=1, max_size=4)
-_LONG = settings(max_examples=300, deadline=None)
+_LONG = settings(max_examples=100, deadline=None)
 
 
 @_LONG
@@ -304,7 +304,7 @@ def test_the_words_that_are_remembered_are_shorter_than_any_sign() -> None:
 
 
 @pytest.mark.parametrize("form", ["frames", "file", "file to frames", "frames to file"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([1, 1, 2]), st.booleans()), max_size=60),
     st.lists(st.integers(0, 60), max_size=3),
