@@ -29,6 +29,8 @@ SOURCES = ("engine", "file")
 INTERRUPTIONS = ("connection", "rotation")
 """The Engine's answer broke off (it keeps the lines), or a file went before it was read (lines are lost)."""
 POLL_SECONDS = 1.0
+SILENT_SECONDS = 10.0
+"""A file that has not been read for so long after it was to be lies on a disk that hangs."""
 TURN_BYTES = 128 * 1024
 """Counted in one turn of the event loop: less than a millisecond here, a few on a Raspberry Pi."""
 
@@ -50,7 +52,17 @@ class Followed:
     """It ended, and it is not known yet whether its container did."""
     gone: bool = False
     """The container is removed, or no longer one of the chosen: what is left is read, and no more."""
+    asked_at: float | None = None
+    """Monotonic: since when its file is waited for."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def trouble(self) -> str:
+        """``problem``, or that its file hangs: then its counters stand still too."""
+        silent = 0.0 if self.asked_at is None else time.monotonic() - self.asked_at
+        if silent < SILENT_SECONDS:
+            return self.problem
+        return f"the log file of {self.container.name} has not answered for {silent:.0f} s"
 
 
 class LogFollower:
@@ -209,7 +221,7 @@ class LogFollower:
         path = file_of(one.container, self._rootfs)
         if path is not None:
             try:
-                async with self._opened(path, since) as file:
+                async with self._opened(one, path, since) as file:
                     await self._read_file(one, file)
             except OSError as error:
                 log.info(
@@ -240,7 +252,7 @@ class LogFollower:
         one.source, one.problem = "file", ""
         while True:
             gone = one.gone
-            block = await self._in_thread(file.read)
+            block = await self._in_thread(one, file.read)
             if block.gap:
                 self.interruptions["rotation"] += 1
                 log.warning("log rotated before it was read", container=one.container.name)
@@ -254,39 +266,20 @@ class LogFollower:
                 await asyncio.sleep(POLL_SECONDS)
 
     @asynccontextmanager
-    async def _opened(self, path: Path, since: int) -> AsyncIterator[LogFile]:
-        file = await self._in_thread(partial(LogFile, path, since))
+    async def _opened(self, one: Followed, path: Path, since: int) -> AsyncIterator[LogFile]:
+        file = await self._in_thread(one, partial(LogFile, path, since))
         try:
             yield file
         finally:
             self._lane.do(file.close)  # behind a read that may still be at work
 
-    async def _in_thread(self, call: Callable[[], Result]) -> Result:
+    async def _in_thread(self, one: Followed, call: Callable[[], Result]) -> Result:
         """Raises OSError, as ``call`` does."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
-
-        def deliver(result: Result | None, error: OSError | None) -> None:
-            if future.done():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(result)  # type: ignore[arg-type]
-
-        def job() -> None:
-            result, failure = None, None
-            try:
-                result = call()
-            except OSError as error:
-                failure = error
-            try:
-                loop.call_soon_threadsafe(deliver, result, failure)
-            except RuntimeError:
-                return  # the loop has been closed meanwhile: nobody waits
-
-        self._lane.do(job)
-        return await future
+        one.asked_at = time.monotonic()
+        try:
+            return await self._lane.result(call)
+        finally:
+            one.asked_at = None
 
     def _note(self, one: Followed) -> None:
         self.last_nano = max(self.last_nano, one.reader.last_nano)

@@ -55,7 +55,7 @@ class AccessLogCollector:
         followed = self._follower.followed
         if not self._discovery.connected and not any(one.source for one in followed):
             raise CollectorError(f"no log can be read: {self._discovery.error}", samples)
-        problems = [one.problem for one in followed if one.problem]
+        problems = [words for one in followed if (words := one.trouble)]
         if problems:
             raise CollectorError(problems[0], samples)
         return known(samples)

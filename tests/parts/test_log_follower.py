@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from exporter import log_follower
+from exporter.log_file import Block, LogFile
 from exporter.log_follower import LogFollower
 from exporter.log_reader import counters
 from exporter.traffic import Traffic
@@ -67,6 +69,9 @@ class Followed:
         self.counters.settle()
         return sum(self.traffic.lines.values())
 
+    def trouble(self) -> str:
+        return "".join(one.trouble for one in self.follower.followed)
+
     def _file(self, key: str) -> Path:
         return self._rootfs / f"var/lib/docker/containers/{key}/{key}-json.log"
 
@@ -103,6 +108,28 @@ async def test_one_that_comes_back_is_not_counted_twice(followed: Followed) -> N
         followed.rename(KEY, NAME)
         await until(lambda: followed.counted() >= lines)  # noqa: B023 - awaited in the same turn
         assert followed.counted() == lines
+
+
+async def test_a_file_that_hangs_is_said(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk does: nothing is counted any more, and nothing else would say so."""
+    monkeypatch.setattr(log_follower, "SILENT_SECONDS", 0.5)
+    answers = threading.Event()
+    read = LogFile.read
+
+    def hanging(file: LogFile) -> Block:
+        answers.wait(WITHIN)
+        return read(file)
+
+    monkeypatch.setattr(LogFile, "read", hanging)
+    followed.add(KEY)
+    followed.write(KEY, 1)
+    await until(lambda: bool(followed.trouble()))
+    assert f"the log file of {NAME} has not answered for " in followed.trouble()
+    answers.set()
+    await until(lambda: followed.counted() == 1)
+    await until(lambda: not followed.trouble())
 
 
 def _followers() -> int:
