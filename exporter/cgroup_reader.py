@@ -6,11 +6,11 @@ answer for a dead container: so it is opened and closed together with the group'
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import resource
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 
@@ -28,6 +28,8 @@ MAY_GO_ON_BYTES = 3072
 MAX_FILE_BYTES = 1024 * 1024
 LEFT_FOR_OTHERS = 256
 """Descriptors that connections, logs and the store may need."""
+_WE_LACK = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""It is not the kernel that lacks the file."""
 log = structlog.get_logger(__name__)
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -130,6 +132,17 @@ def _whole(fd: int, first: bytes) -> bytes:
     return b"".join(parts)
 
 
+def _there(path: Path) -> bool:
+    """Whether it can be read. Raises CgroupError where that cannot be told now: nothing is left out for good then."""
+    try:
+        read_once(path)
+    except OSError as error:
+        if error.errno in _WE_LACK:
+            raise CgroupError("missing", f"{path}: {error.strerror}") from error
+        return False
+    return True
+
+
 class ContainerUsage:
     """One run of one container: its group, its limits, and where its values stand."""
 
@@ -195,16 +208,12 @@ class ContainerUsage:
             directory = self.group.directories.get(file.controller)
             if directory is None or file.instead_of in found:
                 continue
-            try:
-                read_once(directory / file.name)
-            except OSError as error:
-                if not file.optional:
-                    raise CgroupError("missing", f"{directory / file.name}: {error}") from error
-            else:
+            if _there(directory / file.name):
                 found[file.name] = directory / file.name, file.locate
+            elif not file.optional:
+                raise CgroupError("missing", f"{directory / file.name} cannot be read")
         network = self._tree.proc / str(self._container.pid) / "net/dev"
-        with suppress(OSError):  # it has just ended, or is another user's: no network then
-            read_once(network)
+        if _there(network):  # else it has just ended, or is another user's: no network then
             found["net/dev"] = network, interfaces
         return list(found.values())
 

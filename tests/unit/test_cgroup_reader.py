@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter import cgroup_reader
 from exporter.cgroup_reader import ContainerUsage, Descriptors, KeptFiles, read_once
 from exporter.cgroups import CgroupError, Tree
 from exporter.container_families import CPU_QUOTA
@@ -250,6 +252,25 @@ def test_where_descriptors_run_out_files_are_opened_for_each_reading(tmp_path: P
     expected = named(usage(tmp_path))
     assert named(reader) == expected
     assert few.take(3), "none is taken"
+
+
+def test_a_lack_of_descriptors_leaves_no_file_out_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An optional file that cannot be opened just now is not one that this kernel does not have."""
+    write(tmp_path, v2())
+
+    def lacking(path: Path | str) -> bytes:
+        if "memory.stat" in str(path):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return read_once(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cgroup_reader, "read_once", lacking)
+        with pytest.raises(CgroupError, match="Too many open files") as refused:
+            usage(tmp_path)
+    assert refused.value.reason == "missing"
+    assert named(usage(tmp_path))["memory_rss"] == 81_920
 
 
 def test_the_limit_of_open_files_is_raised_and_kept_to() -> None:
