@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from exporter.exposition import Family, Samples, from_metrics, number
 from exporter.host.kept import KeptFile
 from exporter.host.rows import Scalar, all_counts, template
-from exporter.scrape import Reading
+from exporter.scrape import CollectorError, Reading
 
 _CPU = Scalar(
     "process_cpu_seconds_total", "counter", "Total user and system CPU time spent in seconds."
@@ -62,8 +62,9 @@ class ProcessesOwnCollector:
         self._fixed = [
             Samples(_BUILD, _BUILD.series(version=own_version()) + b"1\n"),
             Samples(_PYTHON, _PYTHON.series(**_python()) + b"1\n"),
-            _START.holding(number(start_time(proc))),
         ]
+        self._start: Samples | None = None
+        self._proc = proc
 
     async def run(self) -> None:
         return None
@@ -73,17 +74,35 @@ class ProcessesOwnCollector:
         return self._read
 
     def _read(self) -> Sequence[Samples]:
-        virtual, resident = parse_statm(self._memory.read())
-        return [
+        """Where /proc is hidden, in part or altogether, the rest is told all the same."""
+        samples = [
             *self._fixed,
             _CPU.holding(number(round(time.process_time(), 6))),
-            _VIRTUAL.holding(b"%d" % virtual),
-            _RESIDENT.holding(b"%d" % resident),
-            _OPEN.holding(b"%d" % open_descriptors(self._self / "fd")),
             _MOST.holding(b"%d" % resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
             *_garbage(),
             *from_metrics(self._registry.collect()),
         ]
+        problems = []
+        for part in (self._of_start, self._of_memory, self._of_descriptors):
+            try:
+                samples += part()
+            except (OSError, ValueError) as error:
+                problems.append(str(error))
+        if problems:
+            raise CollectorError("; ".join(problems), samples)
+        return samples
+
+    def _of_start(self) -> Sequence[Samples]:
+        if self._start is None:
+            self._start = _START.holding(number(start_time(self._proc)))
+        return (self._start,)
+
+    def _of_memory(self) -> Sequence[Samples]:
+        virtual, resident = parse_statm(self._memory.read())
+        return (_VIRTUAL.holding(b"%d" % virtual), _RESIDENT.holding(b"%d" % resident))
+
+    def _of_descriptors(self) -> Sequence[Samples]:
+        return (_OPEN.holding(b"%d" % open_descriptors(self._self / "fd")),)
 
 
 def parse_statm(content: bytes) -> tuple[int, int]:
@@ -94,18 +113,27 @@ def parse_statm(content: bytes) -> tuple[int, int]:
     return int(pages[0]) * _PAGE_BYTES, int(pages[1]) * _PAGE_BYTES
 
 
-def parse_start(stat: bytes, system: bytes) -> float:
-    """Unix time of a process's start, from /proc/PID/stat and /proc/stat. Raises ValueError."""
+def parse_start(stat: bytes, boot: float) -> float:
+    """Unix time of a process's start, from /proc/PID/stat and that of the machine's. Raises ValueError."""
     fields = stat.rpartition(b")")[2].split()
-    boot = [line.split()[1] for line in system.split(b"\n") if line.startswith(b"btime ")]
-    if len(fields) <= _STARTTIME or not boot:
+    if len(fields) <= _STARTTIME:
         raise ValueError("no start time in stat")
-    return int(boot[0]) + int(fields[_STARTTIME]) / _TICKS_PER_SECOND
+    return boot + int(fields[_STARTTIME]) / _TICKS_PER_SECOND
+
+
+def boot_time(proc: Path) -> float:
+    """Unix time of the machine's start: as /proc/stat has it, else by the clocks (``subset=pid`` of proc(5) hides it)."""
+    try:
+        lines = (proc / "stat").read_bytes().split(b"\n")
+    except OSError:
+        lines = []
+    told = [int(line.split()[1]) for line in lines if line.startswith(b"btime ")]
+    return told[0] if told else time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def start_time(proc: Path) -> float:
     """Of this process. Raises OSError or ValueError where /proc is not Linux's own."""
-    return parse_start((proc / "self/stat").read_bytes(), (proc / "stat").read_bytes())
+    return parse_start((proc / "self/stat").read_bytes(), boot_time(proc))
 
 
 def open_descriptors(directory: Path) -> int:

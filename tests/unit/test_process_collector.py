@@ -23,6 +23,7 @@ from exporter.collectors.process import (
     parse_statm,
 )
 from exporter.exposition import find, render
+from exporter.scrape import CollectorError
 
 NEAR = {
     "process_cpu_seconds_total": 1.0,
@@ -81,7 +82,28 @@ def test_statm() -> None:
 
 def test_start_time() -> None:
     stat = b"7 (a ) b) S " + b" ".join(b"%d" % number for number in range(4, 53))
-    assert parse_start(stat, b"cpu 1\nbtime 1000\n") == 1000 + 22 / os.sysconf("SC_CLK_TCK")
-    for hostile in ((b"", b"btime 1\n"), (stat, b""), (b"7 (x) S 1 2", b"btime 1\n")):
+    assert parse_start(stat, 1000) == 1000 + 22 / os.sysconf("SC_CLK_TCK")
+    for hostile in (b"", b"7 (x) S 1 2"):
         with pytest.raises(ValueError, match="start time"):
-            parse_start(*hostile)
+            parse_start(hostile, 1000)
+
+
+def test_where_only_processes_are_shown_the_start_is_known(tmp_path: Path) -> None:
+    """proc(5), ``subset=pid``: as systemd's ProcSubset=pid mounts it."""
+    (tmp_path / "self").symlink_to("/proc/self")
+    told = ProcessesOwnCollector(CollectorRegistry(), tmp_path).begin()()
+    whole = ProcessesOwnCollector(CollectorRegistry()).begin()()
+    name = "process_start_time_seconds"
+    started = [float(find(one, name).split()[1]) for one in (told, whole)]
+    assert started[0] == pytest.approx(started[1], abs=2)
+    assert [one.family.name for one in told] == [one.family.name for one in whole]
+
+
+def test_a_hidden_proc_leaves_what_needs_none(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    Counter("sermon_monitor_test", "X.", registry=registry).inc(3)
+    with pytest.raises(CollectorError, match="No such file") as partial:
+        ProcessesOwnCollector(registry, tmp_path).begin()()
+    told = {one.family.name for one in partial.value.partial}
+    assert {"sermon_monitor_test_total", "sermon_monitor_build_info", "process_max_fds"} <= told
+    assert not told & {"process_open_fds", "process_start_time_seconds"}
