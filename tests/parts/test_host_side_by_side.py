@@ -49,6 +49,8 @@ TOLERANCE = {
 }
 """What a busy machine changes between three looks; of all else the middle one lies between the others."""
 _TRIES = 20
+_LOOKS = 5
+"""On a machine that starts others' programs meanwhile one of so many is without a leap; what is wrong is so in all."""
 
 Labels = frozenset[tuple[str, str]]
 
@@ -157,8 +159,15 @@ def compare(before: dict[str, Found], ours: dict[str, Found], after: dict[str, F
 
 
 def test_the_same_is_told_in_the_same_words(node_exporter: NodeExporter) -> None:
-    before, ours, after = between_two_looks(node_exporter, areas(Path("/proc"), Path("/")))
-    compare(before, ours, after)
+    host = areas(Path("/proc"), Path("/"))
+    for left in reversed(range(_LOOKS)):
+        before, ours, after = between_two_looks(node_exporter, host)
+        try:
+            compare(before, ours, after)
+            break
+        except AssertionError:
+            if not left:
+                raise
     assert len(before.keys() & ours.keys()) > 100
     for name in ("node_cpu_seconds_total", "node_memory_MemAvailable_bytes", "node_load1"):
         assert name in ours
