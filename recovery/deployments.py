@@ -18,11 +18,12 @@ from target.roles import OUR_PROJECT, app_containers, minio_containers
 from target.settings import DeploymentSettings
 
 NO_RIGHT = "this user may not use its socket"
+HANGS = "it took the question and said nothing"
 _SILENCES = {
     "FileNotFoundError": "its socket is not there",
     "PermissionError": NO_RIGHT,
     "ConnectionRefusedError": "nobody listens on its socket",
-    "TimeoutError": "it took the question and said nothing",
+    "TimeoutError": HANGS,
 }
 
 
@@ -135,6 +136,8 @@ def engine_mend(problem: str) -> str:
     """What to type where the Engine cannot be asked; ``problem`` is one of ``engine_words``."""
     if NO_RIGHT in problem:
         return "use sudo, or once: sudo usermod -aG docker $USER, and log in anew"
+    if HANGS in problem:  # it runs: to start it would do nothing
+        return "sudo systemctl restart docker (containers may restart with it); sudo journalctl -u docker -n 50"
     return "sudo systemctl start docker; where it does not start: sudo journalctl -u docker -n 50"
 
 

@@ -103,10 +103,7 @@ def _logs(session: Session, asked: Asked) -> None:
     facts = gather(session)
     if facts.engine_problem:
         raise EngineError(f"{facts.engine_problem}. First: {facts.engine_mend}")
-    chosen = _chosen(facts, asked.containers)
-    if not chosen:
-        names = ", ".join(c.name for c in facts.containers) or "none"
-        raise EngineError(f"no such container of the deployment; there is: {names}")
+    chosen = chosen_of(facts, asked.containers)
     read = sorted(
         (line for container in chosen for line in _read(session, container, asked)),
         key=lambda line: line.moment,
@@ -124,10 +121,19 @@ def _logs(session: Session, asked: Asked) -> None:
         _print_analysis(analysis, asked)
 
 
-def _chosen(facts: Facts, names: Sequence[str]) -> list[Container]:
-    if not names:
-        return list(facts.containers)
-    return [c for c in facts.containers if {c.name, c.service} & set(names)]
+def chosen_of(facts: Facts, names: Sequence[str]) -> list[Container]:
+    """All, or those of these names. Raises EngineError where there is none, or none of one of the names."""
+    there = facts.containers
+    known = {name for c in there for name in (c.name, c.service)}
+    unknown = [printable(name, 80) for name in names if name not in known]
+    if unknown or not there:
+        what = (
+            f"no container of the deployment is {' or '.join(unknown)}"
+            if unknown
+            else "no container of the deployment is here"
+        )
+        raise EngineError(f"{what}; there is: {', '.join(c.name for c in there) or 'none'}")
+    return [c for c in there if not names or {c.name, c.service} & set(names)]
 
 
 def _read(session: Session, container: Container, asked: Asked) -> list[Seen]:

@@ -132,6 +132,14 @@ def test_the_guides_commands_for_systemd_work(inside: Inside) -> None:
     assert shown(inside, "ActiveState") == "active"
 
 
+THEIRS = "/opt/sermon-uploader/docker-compose.yml"
+WORK = f"""\
+import pathlib
+from receiver.pictures.painter import bound
+from target.files import replace_text
+replace_text(pathlib.Path("{THEIRS}"), "services: {{}}\\n")
+bound()
+"""
 BACKUP = "sermon-uploader-backup"
 PORT = 8333
 """Of an S3 server within the container, which has no network."""
@@ -205,10 +213,29 @@ def test_systemd_finds_nothing_wrong(inside: Inside, user: bool) -> None:
 
 @pytest.mark.engine
 @pytest.mark.long
-def test_the_unit_is_hardened(inside: Inside) -> None:
-    inside(COMMAND, "install-units", "--dir", "/tmp/units", "--force")
-    path = f"/tmp/units/{UNIT}.service"
+@pytest.mark.parametrize("unit", [UNIT, BACKUP, f"{BACKUP}-drill"])
+def test_a_unit_is_hardened(inside: Inside, unit: str) -> None:
+    inside(COMMAND, "install-units", "--force")
+    path = f"/etc/systemd/system/{unit}.service"
     said = inside(
         "systemd-analyze", "--no-pager", "security", "--offline=yes", "--threshold=30", path
     )
     assert "Overall exposure level" in said  # above 3.0 it fails
+
+
+@pytest.mark.engine
+@pytest.mark.long
+def test_within_its_walls_it_may_do_what_it_must(inside: Inside) -> None:
+    """Pin an image in a compose file that is somebody else's, and draw a picture: neither may end the process."""
+    inside(COMMAND, "install-units", "--force")
+    inside("systemd-sysusers", "sermon-monitor.conf")
+    inside("install", "-d", "-g", "sermon-monitor", "-m", "2775", "/opt/sermon-uploader")
+    inside("install", "-m", "664", "-g", "sermon-monitor", "/dev/null", THEIRS)
+    inside("sh", "-ec", 'printf %s "$1" >/srv/work.py', "_", WORK)
+    command = f"s#^ExecStart=.*#ExecStart={COMMAND.with_name('python')} /srv/work.py#"
+    once = r"s/^Type=.*/Type=oneshot/; s/^Restart=.*/Restart=no/; /^Alias/d"
+    unit = f"/etc/systemd/system/{UNIT}.service"
+    inside("sh", "-ec", f"sed '{command}; {once}' {unit} >/run/systemd/system/walls.service")
+    inside("systemctl", "daemon-reload")
+    inside("sh", "-ec", "systemctl start walls || { journalctl --no-pager --unit walls; false; }")
+    assert inside("cat", THEIRS) == "services: {}\n"

@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from recovery.log_analysis import Seen, analyse, is_error, kind_of, seen
+from recovery.logs import chosen_of
+from target.engine import EngineError
 from target.engine_tail import LogLine
+from tests.unit.recovery_kit import backend, facts, minio
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -77,3 +80,13 @@ def test_an_empty_log_amounts_to_nothing() -> None:
         "errors": [],
         "slowest": [],
     }
+
+
+def test_a_name_that_is_no_container_is_said_also_beside_others() -> None:
+    there = facts(minio(), backend())
+    assert [c.name for c in chosen_of(there, ["backend"])] == ["sermon-uploader-backend"]
+    assert len(chosen_of(there, [])) == 2
+    with pytest.raises(EngineError, match=r"^no container of the deployment is grafana; there is"):
+        chosen_of(there, ["backend", "grafana"])
+    with pytest.raises(EngineError, match="here; there is: none"):
+        chosen_of(facts(containers=()), [])

@@ -10,6 +10,7 @@ import pytest
 from recovery.acts import Start, Stop, Unpause, Up, Well
 from recovery.checks.project import Pin
 from recovery.cleanup import Garbage, PruneBuildCache, RemoveFile, RemoveImage, plan_cleanup
+from recovery.deployments import engine_words
 from recovery.finding import Finding, healthy, ranked, verdict
 from recovery.postdeploy import DropNote, Quiet, ReleasePin, RunsWanted, plan_post_deploy
 from recovery.quickfix import plan_quick_fix
@@ -21,6 +22,7 @@ from tests.unit.recovery_kit import NOW, V1, V2, backend, facts, minio
 
 APP, MINIO = "sermon-uploader-backend", "sermon-uploader-minio"
 APP_URL = "http://127.0.0.1:8000/api/health"
+HUNG = engine_words("the Engine at unix:///var/run/docker.sock does not answer (TimeoutError)")
 SILENT = Finding("problem", "application", f"{APP_URL}: connection refused", "x")
 
 
@@ -55,11 +57,12 @@ def test_what_is_broken_is_mended_and_what_is_well_is_left_alone(
     ("changes", "found", "said"),
     [
         ({"containers": (minio(),), "held": {8000: "nginx"}}, [down("port 8000")], "held by nginx"),
-        ({"engine_problem": "it hangs"}, [down("Docker Engine", "it hangs")], "systemctl start docker"),
+        ({"engine_problem": "it is down"}, [down("Docker Engine", "it is down")], "systemctl start docker"),
+        ({"engine_problem": HUNG}, [down("Docker Engine", HUNG)], "systemctl restart docker"),
         ({}, [down("disk", "read-only")], "without a decision"),
         ({"containers": (minio(),), "images": {}}, [down("backend", "has no container")], "not on this machine"),
     ],
-    ids=["port taken", "no Engine", "a dead disk", "no image"],
+    ids=["port taken", "no Engine", "an Engine that hangs", "a dead disk", "no image"],
 )  # fmt: skip
 def test_what_needs_a_decision_is_refused_with_what_to_type(
     changes: dict[str, Any], found: list[Finding], said: str

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from recovery.backup.verify import problems
 from recovery.cli import main
 from recovery.verbs import VERBS, Verb
+from tests.parts.matrix.fingerprint import KEPT
 from tests.parts.matrix.place import SERMON, Place
 
 WORDS: dict[str, tuple[str, ...]] = {
@@ -103,6 +104,7 @@ def change(place: Place, state: str, verb: Verb) -> Cell:
     if outcome in ("refused", "nothing", "already"):
         after = place.fingerprint()
         _without_logs(place, before, after)
+        assert (before.pop(KEPT) == after.pop(KEPT)) or outcome == "refused", verb.name
         assert after == before, verb.name
     elif outcome == "done":
         HOLDS[verb.name](place, said)

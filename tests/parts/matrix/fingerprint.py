@@ -10,18 +10,21 @@ from target.engine import Engine
 from target.versions import OWN_IMAGES
 from tests.real.engine import DockerEngine
 
+KEPT = "kept"
+"""Our own tags. A way back that was kept for a rollback which then was refused harms nobody."""
 TMPFS_BYTES = 4 * 1024 * 1024
 """Size of the disk on which everything of the deployment lies."""
 
 
 def fingerprint(client: Engine, engine: DockerEngine, disk: Path, sermon: Path) -> dict[str, Any]:
     """Containers, images, volumes, networks, what the volume holds, and every file with its time."""
-    containers = client.containers()
+    containers, images = client.containers(), client.images()
     return {
         "containers": sorted(
             (c.name, c.id, c.state, str(c.started_at), c.image_id) for c in containers
         ),
-        "images": sorted((i.id, *_not_ours(i.tags)) for i in client.images()),
+        "images": sorted((i.id, *_not_ours(i.tags)) for i in images),
+        KEPT: sorted(tag for i in images for tag in i.tags if tag.startswith(OWN_IMAGES)),
         "volumes": sorted(v.name for v in engine.client.volumes.list()),
         "networks": sorted(str(n.id) for n in engine.client.networks.list()),
         "sermon": _file(sermon),
@@ -32,7 +35,6 @@ def fingerprint(client: Engine, engine: DockerEngine, disk: Path, sermon: Path) 
 
 
 def _not_ours(tags: tuple[str, ...]) -> list[str]:
-    """A way back that was kept for a rollback which then was refused harms nobody."""
     return [tag for tag in tags if not tag.startswith(OWN_IMAGES)]
 
 
