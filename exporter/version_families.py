@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from exporter.exposition import Family, Samples, number
-from target.backups import Status
+from target.backups import Made, Status, has_been
 from target.engine import Container, Image
 from target.versions import (
     Ledger,
@@ -196,9 +196,12 @@ def backup_samples(newest: float | None, now: float) -> Samples:
 
 
 def backup_status_samples(status: Status, now: float) -> list[Samples]:
-    """What the toolkit said of its backups. The size and duration are of the newest that has the sermons, where one has."""
-    data, drill = status.newest_with_data, status.drill
-    last = data or status.newest
+    """What the toolkit said of its backups. The size and duration are of the newest that has the sermons, where one has.
+
+    One of the future, by a wrong clock, is none: it would look new for years.
+    """
+    data, drill = _believed(status.newest_with_data, now), status.drill
+    last = data or _believed(status.newest, now)
 
     def one(family: Family, value: float | None) -> Samples:
         return Samples(family, b"") if value is None else family.one(value)
@@ -210,6 +213,10 @@ def backup_status_samples(status: Status, now: float) -> list[Samples]:
         one(DRILL_SUCCESS, int(drill.ok) if drill else None),
         one(DRILL_AGE, max(0.0, now - drill.at) if drill else None),
     ]
+
+
+def _believed(made: Made | None, now: float) -> Made | None:
+    return made if made and has_been(made.at, now) else None
 
 
 def _present(family: Family, series: Iterable[bytes]) -> Samples:

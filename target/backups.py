@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -9,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 STATUS = ".status.json"
 """Written by the toolkit, readable by all; a backup itself is its owner's alone."""
 MOST_BYTES = 64 * 1024
+AHEAD_SECONDS = 3600.0
+"""So far another clock may be ahead."""
 
 
 class Made(BaseModel):
@@ -39,6 +42,11 @@ class Status(BaseModel):
     drill: Drill | None = None
 
 
+def has_been(at: float, now: float) -> bool:
+    """Whether a time has come, but for another machine's clock, as that of a disk elsewhere. Pure."""
+    return at <= now + AHEAD_SECONDS
+
+
 def read_status(directory: Path) -> Status:
     """What the toolkit said last; nothing where it has said nothing that can be read. Raises OSError but for a missing file."""
     try:
@@ -49,7 +57,11 @@ def read_status(directory: Path) -> Status:
 
 
 def newest_backup(directory: Path) -> float | None:
-    """When the newest entry was made, as Unix time; None where there is none. Raises OSError where it cannot be seen."""
+    """When the newest entry was made, as Unix time; None where there is none. Raises OSError where it cannot be seen.
+
+    What a wrong clock made in the future does not count: it would hide for years that no other follows.
+    """
+    now = time.time()
     try:
         modified = [
             entry.lstat().st_mtime
@@ -58,4 +70,4 @@ def newest_backup(directory: Path) -> float | None:
         ]
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return max(modified, default=None)
+    return max((at for at in modified if has_been(at, now)), default=None)

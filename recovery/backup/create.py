@@ -12,7 +12,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from recovery.backup.manifest import INDEX, MANIFEST, Bucket, Data, Kept, Kind, 
 from recovery.backup.objects import Credentials, Objects
 from recovery.backup.places import UNFINISHED, available_bytes
 from recovery.backup.sealing import Key
-from recovery.backup.shelf import LOCK, blobs, entries, key_to_write, newest, shelf
+from recovery.backup.shelf import LOCK, blobs, entries, key_to_write, shelf
 from recovery.backup.verify import problems
 from recovery.checks.storage import size
 from recovery.steps import Hands, StepError
@@ -160,16 +160,15 @@ def alone(directory: Path) -> Iterator[None]:
 
 
 def _former(directory: Path, key: Key | None) -> dict[tuple[str, str], index.Entry]:
-    """The objects of the newest backup under the same key."""
+    """The objects of the newest backup under the same key whose list is undamaged; else everything is read anew."""
     wrapped = key.wrapped if key else None
-    found = [one for one in shelf(directory) if one.manifest and one.manifest.key == wrapped]
-    last = newest(found, data=True)
-    if last is None:
-        return {}
-    try:
-        return {(e.bucket, e.key): e for e in entries(directory / last.name, key)}
-    except StepError:
-        return {}  # damaged, as backup-verify says: then everything is read anew
+    for one in shelf(directory):
+        manifest = one.manifest
+        if manifest is None or manifest.data is None or manifest.key != wrapped:
+            continue
+        with suppress(StepError, OSError):  # backup-verify says it
+            return {(e.bucket, e.key): e for e in entries(one.folder, manifest, key)}
+    return {}
 
 
 def _data(buckets: tuple[Bucket, ...], found: Fetched) -> Data:

@@ -16,10 +16,12 @@ from recovery.backup.reading import stamp
 from recovery.deployments import gather
 from recovery.options import changes
 from recovery.run import Flags, Session, change, settings_of
-from recovery.steps import Act, Hands, Plan, Step
+from recovery.steps import Act, Hands, Plan, Step, StepError
 from target.backups import read_status
 
 DRILL_DAYS = 30
+_LONGEST = timedelta(hours=26)
+"""From one to the next."""
 _LOOK_SECONDS = 60.0
 """Between two looks at the clock, which may be set meanwhile."""
 
@@ -50,17 +52,22 @@ def backup_daily(
 
     if at is None:
         run()
-    now = datetime.now().astimezone()
-    due = following(now, at) if _made_today(flags) else now
+    due = following(_wall_clock(), at) if _made_today(flags) else _wall_clock()
     while True:
-        while datetime.now().astimezone() < due:
+        while (now := _wall_clock()) < due:
+            due = still_due(now, due, at)
             time.sleep(_LOOK_SECONDS)
         try:
             run()
         except SystemExit as ended:
             if ended.code == 2:
                 raise
-        due = following(datetime.now().astimezone(), at)
+        due = following(_wall_clock(), at)
+
+
+def _wall_clock() -> datetime:
+    """As it hangs on the wall, without an offset: so an hour that comes twice in autumn brings no second backup."""
+    return datetime.now().astimezone().replace(tzinfo=None)
 
 
 def _made_today(flags: Flags) -> bool:
@@ -77,6 +84,11 @@ def following(now: datetime, at: datetime) -> datetime:
     """The next time of day ``at`` after ``now``. Pure."""
     today = now.replace(hour=at.hour, minute=at.minute, second=0, microsecond=0)
     return today if today > now else today + timedelta(days=1)
+
+
+def still_due(now: datetime, due: datetime, at: datetime) -> datetime:
+    """``due``, but for a clock that was set back by more than the hour of autumn: nobody waits for its old time. Pure."""
+    return following(now, at) if due - now > _LONGEST else due
 
 
 def plan_daily(session: Session, *, data: bool, drill: bool) -> Plan:
@@ -116,6 +128,8 @@ class LaterDrill:
 
 
 def _carried(plan: Plan, hands: Hands) -> str:
+    if plan.refusal:
+        raise StepError(plan.refusal)
     acts: tuple[Act, ...] = tuple(step.act for step in plan.steps)
     return "; ".join(filter(None, (act.do(hands) for act in acts))) or plan.title
 
@@ -123,4 +137,4 @@ def _carried(plan: Plan, hands: Hands) -> str:
 def _drill_due(session: Session) -> bool:
     directory = session.settings.backup_dir
     drill = read_status(directory).drill
-    return drill is None or time.time() - drill.at > DRILL_DAYS * 86400
+    return drill is None or not 0 <= time.time() - drill.at <= DRILL_DAYS * 86400

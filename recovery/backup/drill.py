@@ -29,8 +29,8 @@ from recovery.backup.index import Entry
 from recovery.backup.manifest import Bucket, Kept
 from recovery.backup.objects import SCRATCH, Credentials, GoneError, Objects, credentials
 from recovery.backup.put_back import Files, Opened, Verify, put
-from recovery.backup.reading import chosen, stamp
-from recovery.backup.shelf import blobs, entries
+from recovery.backup.reading import chosen, seems_newer, stamp
+from recovery.backup.shelf import blobs, entries, shelf
 from recovery.backup.status import drilled
 from recovery.checks.storage import size
 from recovery.options import changes
@@ -65,6 +65,18 @@ def backup_drill(flags: Flags, name: str | None, sample: int) -> None:
 
 
 def plan_drill(session: Session, name: str | None = None, sample: int = SAMPLE) -> Plan:
+    """What keeps a drill from being begun is a drill that failed, unless a person named the backup or there is none."""
+    directory = session.settings.backup_dir
+    try:
+        return _plan(session, name, sample)
+    except (StepError, OSError) as error:
+        if name is not None or not shelf(directory):
+            raise
+        step = Step("say that no backup can be tried", Hopeless(directory, words_of(error)))
+        return Plan("try to restore the newest backup", (step,), asks=False)
+
+
+def _plan(session: Session, name: str | None, sample: int) -> Plan:
     settings = session.settings
     folder, manifest, _ = chosen(session, name, data=True)
     backup, access = Opened(folder, manifest, settings.backup_key), None
@@ -74,7 +86,7 @@ def plan_drill(session: Session, name: str | None = None, sample: int = SAMPLE) 
     bucket = f"; then up to {sample + 3} objects in a bucket of its own in MinIO" if access else ""
     step = Step(
         f"restore {len(manifest.files)} files into a scratch directory, check {objects} contents{bucket}",
-        Drill(backup, access, sample),
+        Drill(backup, access, sample, () if name else tuple(seems_newer(manifest, folder.parent))),
         undo="nothing is left behind",
     )
     notes = () if access else ("no object goes through MinIO",)
@@ -87,12 +99,16 @@ class Drill:
     backup: Opened
     access: Credentials | None
     sample: int
+    damaged: tuple[str, ...] = ()
+    """In words: what cannot be used, and seems to be newer than the one that is tried."""
 
     def do(self, hands: Hands) -> str:
         directory, name = self.backup.folder.parent, self.backup.manifest.name
         try:
             with alone(directory):
                 words = self._tried(hands)
+            if self.damaged:
+                raise StepError(f"{name} can be restored, but {'; '.join(self.damaged)}")
         except EXPECTED as error:
             drilled(directory, ok=False, words=words_of(error)[:300], name=name)
             raise
@@ -119,7 +135,8 @@ class Drill:
         bucket = f"{SCRATCH}{stamp().lower().replace('.', '-')}"
         objects.make_bucket(Bucket(name=bucket))
         try:
-            taken = chosen_objects(list(entries(self.backup.folder, key)), self.sample)
+            listed = list(entries(self.backup.folder, self.backup.manifest, key))
+            taken = chosen_objects(listed, self.sample)
             for one in taken:
                 put(objects, contents, one, bucket, one.key)
                 _compare(objects, bucket, one)
@@ -127,6 +144,18 @@ class Drill:
         finally:
             objects.remove_bucket(bucket)
         return f"{len(taken)} objects ({size(sum(e.bytes for e in taken))}) through MinIO"
+
+
+@dataclass(frozen=True)
+class Hopeless:
+    """Not even begun: BACKUP_KEY is another, no manifest can be read, MinIO's access is not known."""
+
+    directory: Path
+    words: str
+
+    def do(self, _: Hands) -> str:
+        drilled(self.directory, ok=False, words=self.words[:300], name="")
+        raise StepError(self.words)
 
 
 def remove_old(folder: Path) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -59,7 +60,12 @@ class Fetched:
 
 
 def listing(objects: Objects, buckets: Iterable[Bucket]) -> list[Listed]:
-    return [one for bucket in buckets for one in objects.listed(bucket.name)]
+    """Of a bucket that goes meanwhile: nothing."""
+    found: list[Listed] = []
+    for bucket in buckets:
+        with suppress(GoneError):
+            found += objects.listed(bucket.name)
+    return found
 
 
 def fetch(

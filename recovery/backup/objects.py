@@ -40,8 +40,8 @@ _GONE = ("NoSuchKey", "NoSuchBucket")
 _NO_SUCH = ("NoSuchTagSet", "NoSuchBucketPolicy", "NotImplemented", "MethodNotAllowed")
 
 
-class GoneError(Exception):
-    """The object was removed meanwhile."""
+class GoneError(StepError):
+    """The object, or its bucket, was removed meanwhile."""
 
 
 class ObjectRefusedError(StepError):
@@ -134,8 +134,11 @@ class Objects:
     def buckets(self) -> list[Bucket]:
         with self._asking("list the buckets"):
             found = [bucket.name for bucket in self._minio.list_buckets()]
-        names = sorted(name for name in found if not name.startswith(SCRATCH))
-        return [self._bucket(name) for name in names]
+        there = list[Bucket]()
+        for name in sorted(name for name in found if not name.startswith(SCRATCH)):
+            with contextlib.suppress(GoneError):  # since they were listed
+                there.append(self._bucket(name))
+        return there
 
     def scratch_buckets(self) -> list[str]:
         with self._asking("list the buckets"):
@@ -256,7 +259,7 @@ class Objects:
             if empty and code in _NO_SUCH:
                 return
             if code in _GONE:
-                raise GoneError(what) from error
+                raise GoneError(f"cannot {what}: it is not there any more") from error
             words = f"MinIO at {self._url} refuses to {what}: {_refusal(error)}"
             raise ObjectRefusedError(words) from error
         except (

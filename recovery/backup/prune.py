@@ -19,6 +19,7 @@ from recovery.backup.first import fresh_or_refusal, without_backup
 from recovery.backup.places import UNFINISHED
 from recovery.backup.reading import nobody_reads
 from recovery.backup.retention import Retention, staying
+from recovery.backup.sealing import OtherKeyError
 from recovery.backup.shelf import Found, age_words, entries, key_to_read, shelf
 from recovery.backup.status import Tell
 from recovery.checks.storage import size
@@ -113,7 +114,10 @@ class RemoveContents:
     def do(self, _: Hands) -> str:
         nobody_reads(self.directory)
         with alone(self.directory):
-            wanted = named(self.directory, self.passphrase)
+            try:
+                wanted = named(self.directory, self.passphrase)
+            except OtherKeyError as error:  # a key was changed: no day's backup fails for it
+                return f"no content was removed, for nobody knows which it still needs: {error}"
             found = [path for path in _contents(self.directory) if path.name not in wanted]
             count = sum(path.stat().st_size for path in found)
             for path in found:
@@ -124,7 +128,10 @@ class RemoveContents:
 
 
 def named(directory: Path, passphrase: SecretStr | None) -> set[str]:
-    """Every content that a backup has. Raises StepError where one cannot be asked: then none may go."""
+    """Every content that a backup has. Raises StepError where one cannot be asked: then none may go.
+
+    OtherKeyError where that is for want of its key.
+    """
     found: set[str] = set()
     for one in shelf(directory):
         if one.manifest is None:
@@ -132,7 +139,9 @@ def named(directory: Path, passphrase: SecretStr | None) -> set[str]:
         try:
             if one.manifest.data is not None:
                 key = key_to_read(one.folder, one.manifest, passphrase)
-                found.update(entry.blob for entry in entries(one.folder, key))
+                found.update(entry.blob for entry in entries(one.folder, one.manifest, key))
+        except OtherKeyError as error:
+            raise OtherKeyError(f"{one.folder.name}: {error}") from error
         except (StepError, OSError) as error:
             raise StepError(
                 f"no content was removed, because {one.folder.name} cannot be read: {error}"

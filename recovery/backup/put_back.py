@@ -113,7 +113,7 @@ class PutObjects:
             objects.make_bucket(bucket)
         contents = blobs(self.backup.folder.parent, key)
         told = Told(hands.progress, "put back", data.objects, data.bytes)
-        wanted, refused = list(entries(self.backup.folder, key)), list[str]()
+        wanted, refused = list(entries(self.backup.folder, self.backup.manifest, key)), list[str]()
 
         def one(entry: Entry) -> int:
             """One that is refused keeps nobody from having the others."""

@@ -35,7 +35,10 @@ def chosen(
         found = [one for one in shelf(directory) if not one.folder.name.startswith(BEFORE_RESTORE)]
         manifest = (newest(found, data=True) if data else None) or newest(found)
         if manifest is None:
-            raise StepError(f"there is no backup in {directory}: sermon-recovery backup-create")
+            broken = "".join(f"; {words}" for words in passed_over(directory))
+            raise StepError(
+                f"there is no backup in {directory}{broken}: sermon-recovery backup-create"
+            )
         folder = directory / manifest.name
     else:
         folder = directory / name
@@ -85,6 +88,16 @@ def passed_over(directory: Path) -> list[str]:
         f"{one.folder.name} is passed over, it cannot be used: {one.problem}"
         for one in shelf(directory)
         if one.manifest is None
+    ]
+
+
+def seems_newer(backup: Manifest, directory: Path) -> list[str]:
+    """What cannot be used and was made after ``backup``, so far as its directory's time tells, in words."""
+    made = backup.created_at.timestamp()
+    return [
+        f"{one.folder.name}, which seems to be newer, cannot be used: {one.problem}"
+        for one in shelf(directory)
+        if one.manifest is None and one.folder.stat().st_mtime > made
     ]
 
 

@@ -31,10 +31,12 @@ def staying(backups: Sequence[Manifest], keep: Retention, now: datetime) -> dict
 
     A person's own go by a person's hand. The newest and the newest with the sermons always stay. What was
     made before a change stays ``daily`` days. Days without a backup count for nothing: a machine that was
-    off for a month loses none.
+    off for a month loses none. What is of the future, by a wrong clock, stays until its time has come, and takes
+    no other's place.
     """
-    ordered = sorted(backups, key=lambda one: one.created_at, reverse=True)
-    reasons: dict[str, str] = {}
+    past = [one for one in backups if one.created_at <= now]
+    ordered = sorted(past, key=lambda one: one.created_at, reverse=True)
+    reasons = {one.name: "its time is still to come" for one in backups if one.created_at > now}
 
     def stays(one: Manifest, why: str) -> None:
         reasons.setdefault(one.name, why)

@@ -29,6 +29,10 @@ _SCRYPT = {"n": 1 << 15, "r": 8, "p": 1, "maxmem": 64 << 20}
 WRONG = "BACKUP_KEY is not the key that this backup was made with"
 
 
+class OtherKeyError(StepError):
+    """It needs a key, and another one is given or none."""
+
+
 class DamagedError(StepError):
     """Bytes are not those that were written."""
 
@@ -64,7 +68,7 @@ def new_key(passphrase: str) -> Key:
 
 
 def open_key(passphrase: str, wrapped: Wrapped) -> Key:
-    """Raises StepError where it is another passphrase."""
+    """Raises OtherKeyError where it is another passphrase."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -72,7 +76,7 @@ def open_key(passphrase: str, wrapped: Wrapped) -> Key:
         salt, nonce, box = (bytes.fromhex(x) for x in (wrapped.salt, wrapped.nonce, wrapped.box))
         return Key(AESGCM(_stretched(passphrase, salt)).decrypt(nonce, box, None), wrapped)
     except (InvalidTag, ValueError) as error:
-        raise StepError(f"{WRONG} (or its manifest is damaged)") from error
+        raise OtherKeyError(f"{WRONG} (or its manifest is damaged)") from error
 
 
 def sealed(key: Key | None, chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from recovery.backup import index
 from recovery.backup.blobs import DATA, Blobs
-from recovery.backup.manifest import INDEX, MANIFEST, Manifest, check_seal, read_manifest
-from recovery.backup.sealing import Key, new_key, open_key, opened
+from recovery.backup.manifest import INDEX, MANIFEST, Manifest, check_seal, digest_of, read_manifest
+from recovery.backup.sealing import DamagedError, Key, OtherKeyError, new_key, open_key, opened
 from recovery.steps import StepError
 from target.durations import format_duration
 from target.settings import secret
@@ -31,9 +32,14 @@ class Found:
 
 
 def shelf(directory: Path) -> list[Found]:
-    """The newest first, broken ones last. Raises OSError where the directory cannot be seen."""
-    found = [_found(path) for path in _candidates(directory)]
-    return sorted(found, key=_age, reverse=True)
+    """The newest first; then what is of the future, and broken ones last. Raises OSError where the directory cannot be seen.
+
+    A time that is still to come is a wrong clock's: such a backup must not stand before all later ones for years.
+    """
+    now = datetime.now(UTC)
+    return sorted(
+        (_found(path) for path in _candidates(directory)), key=partial(_rank, now), reverse=True
+    )
 
 
 def newest(found: Iterable[Found], *, data: bool = False) -> Manifest | None:
@@ -48,12 +54,12 @@ def age_words(found: Iterable[Found], now: datetime) -> str:
     last, data = newest(all_found), newest(all_found, data=True)
     if last is None:
         return "there is no backup yet"
-    words = f"the newest backup, {last.name}, is {_old(now - last.created_at)} old"
+    words = f"the newest backup, {last.name}, is {_old(last, now)}"
     if data is None:
         return f"{words}; none has the sermons in it"
     if data is last:
         return f"{words}, with the sermons"
-    return f"{words}; the newest with the sermons, {data.name}, {_old(now - data.created_at)}"
+    return f"{words}; the newest with the sermons, {data.name}, is {_old(data, now)}"
 
 
 def is_fresh(manifest: Manifest | None, now: datetime, fresh: timedelta) -> bool:
@@ -73,18 +79,18 @@ def key_to_write(directory: Path, passphrase: SecretStr | None) -> Key | None:
             tried.add(wrapped)
             try:
                 return open_key(text, wrapped)
-            except StepError:
+            except OtherKeyError:
                 continue  # made with another BACKUP_KEY
     return new_key(text)
 
 
 def key_to_read(folder: Path, manifest: Manifest, passphrase: SecretStr | None) -> Key | None:
-    """Raises StepError where it needs a key that is not given or is another, or its manifest was changed."""
+    """Raises OtherKeyError where it needs a key that is not given or is another, StepError where its manifest was changed."""
     if manifest.key is None:
         return None
     text = secret(passphrase)
     if not text:
-        raise StepError(f"{manifest.name} is encrypted: set BACKUP_KEY or BACKUP_KEY_FILE")
+        raise OtherKeyError(f"{manifest.name} is encrypted: set BACKUP_KEY or BACKUP_KEY_FILE")
     key = open_key(text, manifest.key)
     check_seal(folder, manifest, key)
     return key
@@ -94,9 +100,16 @@ def blobs(directory: Path, key: Key | None) -> Blobs:
     return Blobs(directory / DATA, key)
 
 
-def entries(folder: Path, key: Key | None) -> Iterator[index.Entry]:
-    """The objects of a backup with data. Raises StepError and OSError."""
+def entries(folder: Path, manifest: Manifest, key: Key | None) -> Iterator[index.Entry]:
+    """The objects of a backup with data. Raises StepError and OSError.
+
+    Nothing of a list that is not as it was written: who goes on from it would take its damage along.
+    """
+    written = {kept.sha256 for kept in manifest.files if kept.name == INDEX}
     with (folder / INDEX).open("rb") as file:
+        if digest_of(file) not in written:
+            raise DamagedError(f"{INDEX}: is not what was written")
+        file.seek(0)
         yield from index.parsed(opened(key, file))
 
 
@@ -117,10 +130,16 @@ def _found(folder: Path) -> Found:
         return Found(folder, None, str(error))
 
 
-def _age(one: Found) -> float:
-    return one.manifest.created_at.timestamp() if one.manifest else float("-inf")
+def _rank(now: datetime, one: Found) -> tuple[int, float]:
+    if one.manifest is None:
+        return 0, 0.0
+    made = one.manifest.created_at
+    return (2 if made <= now else 1), made.timestamp()
 
 
-def _old(age: timedelta) -> str:
-    minutes = timedelta(minutes=max(0, int(age.total_seconds() // 60)))
-    return format_duration(minutes) if minutes else "less than a minute"
+def _old(one: Manifest, now: datetime) -> str:
+    age = now - one.created_at
+    if age < timedelta(0):
+        return f"of {one.created_at:%Y-%m-%d %H:%M} UTC, which is still to come: a clock was or is wrong"
+    minutes = timedelta(minutes=int(age.total_seconds() // 60))
+    return f"{format_duration(minutes)} old" if minutes else "less than a minute old"

@@ -29,7 +29,7 @@ def damaged_contents(
     """The same of its objects; each content is read once. Raises StepError where their list cannot be read."""
     if manifest.data is None:
         return
-    contents, found = blobs(folder.parent, key), {e.blob: e for e in entries(folder, key)}
+    contents, found = blobs(folder.parent, key), {e.blob: e for e in entries(folder, manifest, key)}
     told = Told(progress, "checked", len(found), sum(e.bytes for e in found.values()))
     words = in_threads(lambda entry: _content_problem(contents, entry, told), found.values(), 2)
     yield from filter(None, words)

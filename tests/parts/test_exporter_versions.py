@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -157,6 +158,9 @@ def test_backups(tmp_path: Path) -> None:
     assert newest_backup(tmp_path) is None
     (tmp_path / "file").write_text("x")
     assert newest_backup(tmp_path / "file") is None
+    assert newest_backup(tmp_path) == (tmp_path / "file").stat().st_mtime
+    (tmp_path / "later").write_text("by a wrong clock")
+    os.utime(tmp_path / "later", (4e9, 4e9))
     assert newest_backup(tmp_path) == (tmp_path / "file").stat().st_mtime
     (tmp_path / "link").symlink_to("/nowhere")
     assert newest_backup(tmp_path) is not None

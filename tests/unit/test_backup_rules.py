@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recovery.backup.daily import following
+from recovery.backup.daily import following, still_due
 from recovery.backup.drill import remove_old
 from recovery.backup.first import decided
 from recovery.backup.manifest import Data, Kind, Manifest
@@ -66,6 +66,16 @@ def test_nothing_kept_by_number_still_leaves_the_newest_of_each_kind() -> None:
         "old",
         "before",
     }
+
+
+def test_what_a_wrong_clock_made_takes_no_others_place() -> None:
+    """It stays until its time has come; what is really the newest stays, and so do the days before it."""
+    later = [made(f"l{n}", -n) for n in range(100, 120)]
+    daily = [made(f"d{n}", n) for n in range(9)]
+    stay = staying([*later, *daily], Retention(7, 0, 0), NOW)
+    assert set(stay) == {one.name for one in later} | {f"d{n}" for n in range(7)}
+    assert stay["d0"] == "the newest"
+    assert stay["l100"] == "its time is still to come"
 
 
 def test_a_month_without_power_loses_no_backup() -> None:
@@ -150,9 +160,27 @@ def test_what_cannot_be_saved_first_holds_only_what_cannot_be_undone() -> None:
     assert "--without-backup" in refusal
 
 
+def clock(text: str) -> datetime:
+    return datetime.strptime(text, "%H:%M")  # noqa: DTZ007 - a time of day
+
+
 @pytest.mark.parametrize(("at", "day"), [("13:00", 26), ("12:00", 27), ("03:30", 27)])
 def test_the_next_time(at: str, day: int) -> None:
-    assert following(NOW, datetime.strptime(at, "%H:%M")).day == day  # noqa: DTZ007 - a time of day
+    assert following(NOW, clock(at)).day == day
+
+
+@pytest.mark.parametrize(
+    ("now", "waits"),
+    [(0, True), (-1, True), (-3, False), (-24 * 40, False)],
+    ids=["as it was", "autumn", "set back", "a wrong clock at boot"],
+)
+def test_a_clock_that_is_set_back_is_not_waited_for(now: float, waits: bool) -> None:
+    """Autumn's hour alone, as the clock on the wall has it twice, brings no second backup."""
+    at = clock("11:59")
+    due = following(NOW, at)
+    then = NOW + timedelta(hours=now)
+    assert still_due(then, due, at) == (due if waits else following(then, at))
+    assert still_due(then, due, at) - then <= timedelta(hours=25)
 
 
 @pytest.mark.parametrize(

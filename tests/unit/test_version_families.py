@@ -166,6 +166,21 @@ def test_what_the_toolkit_said_of_its_backups() -> None:
     }
 
 
+def test_a_backup_of_the_future_is_no_new_one() -> None:
+    """A wrong clock made it: it would look new for years. Another machine's clock may be ahead a little."""
+    later, made = (
+        Made(name="y", at=1e9, bytes=6, seconds=1),
+        Made(name="x", at=1500, bytes=5, seconds=2),
+    )
+    said = told(backup_status_samples(Status(newest=made, newest_with_data=later), 1000))
+    assert {key[0] for key in said} == {
+        "sermon_uploader_backup_size_bytes",
+        "sermon_uploader_backup_duration_seconds",
+    }
+    assert 5 in said.values()
+    assert told(backup_status_samples(Status(newest=later, newest_with_data=later), 1000)) == {}
+
+
 def test_no_backup_has_no_age() -> None:
     assert told([backup_samples(None, 1000.0)]) == {}
 
