@@ -103,7 +103,7 @@ class CreateBackup:
             seconds = round(time.monotonic() - began, 3)
             manifest = manifest.model_copy(update={"files": tuple(kept), "seconds": seconds})
             written(unfinished, MANIFEST, (as_sealed(manifest, key).encode(),), None)
-            for place in (*(p for p in unfinished.iterdir() if p.is_dir()), unfinished):
+            for place in (*(p for p in unfinished.rglob("*") if p.is_dir()), unfinished):
                 sync(place)
             unfinished.rename(self.folder)
             sync(parent)

@@ -19,6 +19,7 @@ from recovery.backup.files import PROJECT, Source, image_list, sources
 from recovery.backup.manifest import Kind
 from recovery.backup.objects import Credentials, credentials
 from recovery.backup.places import available_bytes, filesystem, leaves_the_machine, writable
+from recovery.backup.project import project_files
 from recovery.backup.status import Tell
 from recovery.checks.storage import size
 from recovery.deployments import Facts, gather
@@ -49,6 +50,8 @@ class How:
     """Why the sermons cannot be had."""
     filesystem: str = ""
     """Of BACKUP_DIR."""
+    left_out: tuple[str, ...] = ()
+    """Files that the compose files refer to and that cannot be saved."""
 
 
 @click.command(
@@ -108,6 +111,7 @@ def plan_for(
         full,
         data_problem,
         filesystem(settings.backup_dir),
+        project_files(settings, facts.containers).left_out,
     )
     room = available_bytes(settings.backup_dir)
     return plan_backup(facts, name, tuple(sources(facts)), images, problem, room, how)
@@ -207,6 +211,7 @@ def _notes(facts: Facts, images_problem: str, how: How) -> list[str]:
         notes.append("it is encrypted: without BACKUP_KEY nobody can restore it, we neither")
     if facts.compose_problem:
         notes.append(facts.compose_problem)
+    notes += [f"not in it: {words}" for words in how.left_out]
     if images_problem:
         notes.append(f"without the images' digests: {images_problem}")
     return notes

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import yaml
 
 from recovery.backup import database
 from recovery.backup.create import alone
@@ -28,6 +29,7 @@ from recovery.backup.files import IMAGES, LEDGER, PROJECT
 from recovery.backup.index import Entry
 from recovery.backup.manifest import Bucket, Kept
 from recovery.backup.objects import SCRATCH, Credentials, GoneError, Objects, credentials
+from recovery.backup.project import COMPOSE
 from recovery.backup.put_back import Files, Opened, Verify, put
 from recovery.backup.reading import chosen, seems_newer, stamp
 from recovery.backup.shelf import blobs, entries, shelf
@@ -36,7 +38,7 @@ from recovery.checks.storage import size
 from recovery.options import changes
 from recovery.run import EXPECTED, Flags, Session, change, words_of
 from recovery.steps import Hands, Plan, Step, StepError
-from target.yaml_text import parse_yaml
+from target.yaml_text import compose_yaml
 
 SAMPLE = 20
 OLD_SECONDS = 3600.0
@@ -208,7 +210,7 @@ def _looked_at(kept: Kept, scratch: Path) -> str:
 
 
 def _compose(content: bytes) -> None:
-    if not isinstance(parse_yaml(content), dict):
+    if not isinstance(compose_yaml(content), yaml.MappingNode):
         raise StepError("a compose file was restored and is none")
 
 
@@ -218,5 +220,5 @@ def _json(content: bytes) -> None:
 
 _CHECKS: Iterable[tuple[Callable[[str], bool], Callable[[bytes], None]]] = (
     (lambda name: name in (IMAGES, LEDGER), _json),
-    (lambda name: name.startswith(PROJECT) and name.endswith((".yml", ".yaml")), _compose),
+    (lambda name: bool(COMPOSE.fullmatch(name.removeprefix(PROJECT))), _compose),
 )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from recovery.backup.manifest import Kept
+from recovery.backup.project import ENVS, project_files
 from recovery.backup.sealing import Key, sealed
 from recovery.deployments import Facts
 from recovery.ledger import ledger_path
@@ -21,7 +21,6 @@ PROJECT = "project/"
 """Begins the name of what was in COMPOSE_PROJECT_DIR."""
 IMAGES = "images.json"
 LEDGER = "versions.json"
-_ENVS = re.compile(r"\.env(\..+)?|.+\.env|\.ports\.env")
 
 
 @dataclass(frozen=True)
@@ -34,15 +33,10 @@ class Source:
 
 
 def sources(facts: Facts) -> Iterator[Source]:
-    """The compose files in force, the others beside them, what holds their variables, and the ledger."""
-    folder = facts.settings.compose_project_dir
-    found: dict[str, Path] = {}
-    for file in facts.compose.files if facts.compose else ():
-        found.setdefault(f"{PROJECT}{file.name}", file)
-    for path in sorted(_files(folder)):
-        if _ENVS.fullmatch(path.name) or re.fullmatch(r"(docker-)?compose.*\.ya?ml", path.name):
-            found.setdefault(f"{PROJECT}{path.name}", path)
-    found.setdefault(LEDGER, ledger_path(facts.settings))
+    """The files of the project, and the ledger."""
+    ours = project_files(facts.settings, facts.containers)
+    found = {f"{PROJECT}{name}": path for name, path in ours.files.items()}
+    found[LEDGER] = ledger_path(facts.settings)
     for name, path in found.items():
         try:
             yield Source(path, name, path.stat().st_size)
@@ -52,7 +46,7 @@ def sources(facts: Facts) -> Iterator[Source]:
 
 def is_secret(name: str) -> bool:
     """Whether a file of the project holds passwords."""
-    return bool(_ENVS.fullmatch(Path(name).name))
+    return bool(ENVS.fullmatch(Path(name).name))
 
 
 def image_list(session: Session, facts: Facts) -> tuple[list[dict[str, Any]], str]:
@@ -83,7 +77,8 @@ def copied(one: Source, folder: Path, key: Key | None) -> Kept:
 def written(folder: Path, name: str, chunks: Iterable[bytes], key: Key | None) -> Kept:
     """0600 from its first byte, and on the disk when this returns. Raises OSError."""
     path = folder / name
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    for parent in reversed(path.relative_to(folder).parents):
+        (folder / parent).mkdir(mode=0o700, exist_ok=True)
     digest, count = hashlib.sha256(), 0
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
@@ -99,10 +94,3 @@ def written(folder: Path, name: str, chunks: Iterable[bytes], key: Key | None) -
 def digests(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """What to pull to have the images of ``images.json`` again."""
     return [str(d) for row in rows for d in row.get("digests", ())]
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return [path for path in folder.iterdir() if path.is_file()]
-    except OSError:
-        return []

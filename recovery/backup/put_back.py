@@ -139,13 +139,23 @@ class PutObjects:
 
 def replaced(path: Path, text: bytes, kept: Kept) -> None:
     """By a rename; its owner's alone until it has its mode, and what holds passwords is nobody else's for good."""
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _folders(path, kept)
 
     def dress(handle: int) -> None:
         _owned(handle, kept)
         os.fchmod(handle, kept.mode & (0o770 if is_secret(kept.name) else 0o777))
 
     replace_bytes(path, text, dress)
+
+
+def _folders(path: Path, kept: Kept) -> None:
+    """Those that are missing. One within the project is its owner's alone: it may have been what hid the file."""
+    within = len(Path(kept.name).parts) - 2
+    missing = [(n, folder) for n, folder in enumerate(path.parents) if not folder.exists()]
+    for number, folder in reversed(missing):
+        folder.mkdir(mode=0o700 if number < within else 0o755, exist_ok=True)
+        if number < within:
+            _owned(folder, kept)
 
 
 def put(objects: Objects, contents: Blobs, entry: Entry, bucket: str, key: str) -> None:

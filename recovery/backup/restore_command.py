@@ -112,7 +112,7 @@ def _access(session: Session, backup: Opened) -> Credentials:
 def _there(facts: Facts, manifest: Manifest) -> Iterable[bool]:
     """Whether a file is there that the restore would replace: a deployment that is gone has nothing to save."""
     return (
-        (facts.settings.compose_project_dir / Path(k.name).name).exists()
+        (facts.settings.compose_project_dir / k.name.removeprefix(PROJECT)).exists()
         for k in _project(manifest)
     )
 
@@ -130,7 +130,9 @@ def _verify_words(manifest: Manifest, data: bool) -> str:
 
 def _files_step(session: Session, facts: Facts, backup: Opened) -> Step:
     folder = session.settings.compose_project_dir
-    places = [(kept, folder / Path(kept.name).name) for kept in _project(backup.manifest)]
+    places = [
+        (kept, folder / kept.name.removeprefix(PROJECT)) for kept in _project(backup.manifest)
+    ]
     ledger = [kept for kept in backup.manifest.files if kept.name == LEDGER]
     places += [(kept, ledger_path(facts.settings)) for kept in ledger]
     listed = ", ".join(str(path) for _, path in places)

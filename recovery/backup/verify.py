@@ -47,7 +47,7 @@ def everything(folder: Path, manifest: Manifest, key: Key | None, progress: Prog
 
 def _problem(folder: Path, kept: Kept) -> str:
     path = folder / kept.name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if ".." in path.parts or not path.resolve().is_relative_to(folder.resolve()):
         return f"{kept.name}: lies outside of the backup"
     try:
         with path.open("rb") as file:

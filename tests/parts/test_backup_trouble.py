@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+import stat
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recovery.backup.manifest import Bucket, as_sealed, read_manifest
 from recovery.backup.objects import Objects
-from tests.parts.backup_kit import Place, clear, fill, seen
+from tests.parts.backup_kit import COMPOSE, Place, clear, fill, seen
 from tests.real.storage import Storage
 
 KEY, OTHER = {"BACKUP_KEY": "correct horse battery staple"}, {"BACKUP_KEY": "another one"}
@@ -54,6 +57,53 @@ def test_a_bucket_that_goes_while_it_is_saved(
 
     monkeypatch.setattr(Objects, "buckets", one_more)
     assert read(place, "one") == 2
+
+
+def test_what_the_compose_files_refer_to_comes_back_where_it_was(
+    place: Place, tmp_path: Path
+) -> None:
+    """In a subdirectory too, under one name in two of them, and where no docker compose can be asked."""
+    files = {
+        "prod/docker-compose.yml": COMPOSE_FILES,
+        "prod/config/app.vars": "SECRET=in a subdirectory\n",
+        "prod/key": "secret\n",
+        "docker-compose.yml": COMPOSE,
+    }
+    for name, text in files.items():
+        path = place.project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (place.project / "prod" / "config").chmod(0o700)
+    place.extra = KEY | {"COMPOSE_FILE": "prod/docker-compose.yml:docker-compose.yml"}
+    notes = place.verb("backup-create", "one")["plan"]["notes"]
+    assert [n for n in notes if n.startswith("not in it")] == [
+        "not in it: /etc/outside.env",
+        "not in it: ${WHERE}/x.env",
+    ]
+    place.verb("backup-drill")
+    shutil.rmtree(place.project)
+    place.verb("backup-restore", "--yes")
+    assert {n: (place.project / n).read_text() for n in files} == files
+    assert stat.S_IMODE((place.project / "prod" / "config").stat().st_mode) == 0o700
+    place.verb("backup-restore", "--to", tmp_path / "look")
+    assert (tmp_path / "look/project/prod/config/app.vars").read_text() == files[
+        "prod/config/app.vars"
+    ]
+
+
+COMPOSE_FILES = """
+services:
+  backend:
+    image: sermon-uploader:v1
+    env_file:
+      - config/app.vars
+      - {path: missing.env, required: false}
+      - /etc/outside.env
+      - ${WHERE}/x.env
+    ports: !reset []
+  minio: {image: minio, env_file: !override [config/app.vars]}
+secrets: {key: {file: ./key}}
+"""
 
 
 def drilled(place: Place) -> Any:

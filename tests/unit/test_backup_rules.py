@@ -19,6 +19,7 @@ from recovery.backup.first import decided
 from recovery.backup.manifest import Data, Kind, Manifest
 from recovery.backup.objects import About, part_bytes
 from recovery.backup.places import filesystem_of, leaves_the_machine
+from recovery.backup.project import references
 from recovery.backup.retention import Retention, staying
 from recovery.backup.sealing import FRAME, TAG, DamagedError, Key, new_key, open_key, opened, sealed
 from recovery.backup.shelf import is_fresh
@@ -149,6 +150,22 @@ MOUNTS = r"""
 def test_whose_disk_it_is(folder: str, filesystem: str, away: bool) -> None:
     assert filesystem_of(Path(folder), MOUNTS) == filesystem
     assert leaves_the_machine(filesystem) is away
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (None, []),
+        ([1], []),
+        ({"services": {"a": {"env_file": "x.env"}, "b": None}}, ["x.env"]),
+        ({"services": {"a": {"env_file": ["x", {"path": "y"}, {"path": None}, 7]}}}, ["x", "y"]),
+        ({"services": {"a": {"extends": "b"}, "b": {"extends": {"file": "z.yml"}}}}, ["z.yml"]),
+        ({"include": ["i.yml", {"path": ["j.yml", "k.yml"], "env_file": "l.env"}]}, list("ijkl")),
+        ({"secrets": {"s": {"file": "s"}, "t": {"environment": "T"}}, "configs": []}, ["s"]),
+    ],
+)
+def test_what_a_compose_file_refers_to(said: object, found: list[str]) -> None:
+    assert [n.split(".")[0] for n in references(said)] == [n.split(".")[0] for n in found]
 
 
 def test_what_cannot_be_saved_first_holds_only_what_cannot_be_undone() -> None:
