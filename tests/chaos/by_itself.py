@@ -1,24 +1,30 @@
-"""Plots about what this machine does where GitHub cannot roll back."""
+"""Plots about what is done where GitHub cannot roll back: this machine does it, asked or not, or nobody.
+
+By which of the three stands in policy.yml: each plot has a name for each of them, as in ``limited@auto``.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tests.chaos.deployment import APP
+from tests.chaos.people import decided
 from tests.standins.github import Script
 
 if TYPE_CHECKING:
     from tests.chaos.world import World
 
 WORKFLOW = "rollback.yml"
+MODES = ("never", "approve", "auto")
+"""What local_fallback may be."""
 
 
 async def _by_itself(world: World) -> None:
     """This machine rolls back, asked or not, or somebody is called; in the end a person puts it right."""
     if world.fallback == "approve":
-        await world.decided("local_rollback", yes=0.7)
+        await decided(world, "local_rollback", yes=0.7)
     await world.until(lambda: world.deployment.well(APP) or world.called)
     if not world.deployment.well(APP):
         world.deployment.put_right()
@@ -65,20 +71,23 @@ async def not_taken(world: World) -> None:
 
 async def _dispatches_answered(world: World, status: int, seconds: float) -> None:
     """Every dispatch is answered so and not taken, whatever else is made good meanwhile."""
-    for _ in range(int(seconds / 0.05)):
+    for _ in range(int(seconds / 0.01)):
         if world.deployment.well(APP):
             break
         world.github.fail_next(status, {"Retry-After": "0.2"}, method="POST", part="dispatches")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.01)
         world.github.calm()
 
 
-BY_ITSELF = (no_way_back, never_begun, limited, swallowed)
-"""Plots that are about what this machine does where GitHub cannot."""
+BY_ITSELF: dict[str, Callable[[World], Awaitable[None]]] = {
+    f"{plot.__name__}@{mode}": plot
+    for plot in (no_way_back, never_begun, limited, swallowed, not_taken)
+    for mode in MODES
+    if (plot, mode) != (no_way_back, "never")
+}
 
 
 def fallbacks(plots: Sequence[str]) -> Sequence[str]:
-    """What LOCAL_FALLBACK may be in a world with these plots."""
-    if {plot.__name__ for plot in BY_ITSELF}.isdisjoint(plots):
-        return "never", "approve", "auto"
-    return "approve", "auto"
+    """What local_fallback may be in a world with these plots: as the first says that says it."""
+    said = [plot.partition("@")[2] for plot in plots if "@" in plot]
+    return said[:1] or MODES

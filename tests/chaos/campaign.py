@@ -145,6 +145,8 @@ class Campaign:
         ways: dict[str, float] = defaultdict(float)
         for point, kills in self.short.items():
             for plot, times in self.tally.ways[point].items():
+                if plot not in PLOTS:  # counted when there was one of that name
+                    continue
                 missing = 1 - kills / self._goal.each
                 ways[plot] += missing * (times / self.tally.played[plot]) ** 2
         if not ways or self._rng.random() < 0.15:

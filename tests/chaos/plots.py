@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from receiver.store import windows
-from receiver.store.database import connect
 from tests.chaos import truth
-from tests.chaos.by_itself import BY_ITSELF, WORKFLOW, not_taken
+from tests.chaos.by_itself import BY_ITSELF, WORKFLOW
+from tests.chaos.by_word import BY_WORD
 from tests.chaos.deployment import APP, MINIO
+from tests.chaos.people import decided, window
 from tests.standins.github import Script
 
 if TYPE_CHECKING:
@@ -43,6 +41,8 @@ alerts:
      steps: [investigate @0m]}
   - {alert: Vanished, category: container, severity: warning, discord: grouped, confirm: none,
      steps: [investigate @0m]}
+  - {alert: Passing, category: container, severity: warning, discord: grouped, confirm: none,
+     steps: [investigate @4s]}
 others: {critical: {discord: now, mention: true}, warning: {discord: grouped}, info: {discord: digest}}
 """
 Plot = Callable[["World"], Awaitable[None]]
@@ -121,44 +121,11 @@ async def warnings(world: World) -> None:
 
 
 async def maintenance(world: World) -> None:
-    """A window opens and is closed, as by the command line beside the process; the application breaks in it."""
-    now = world.clock.now()
-    connection = connect(world.store)
-    with contextlib.closing(connection):
-        windows.open_window(
-            connection, now, now + timedelta(seconds=60), "a test of the window", "person", now
-        )
-    world.deployment.frozen.add(APP)
-    await asyncio.sleep(world.pause(2.0))
-    connection = connect(world.store)
-    with contextlib.closing(connection):
-        # By a clock that goes ahead: it may have been set back since.
-        windows.end_windows(connection, now)
+    """A window opens and is closed; the application breaks in it."""
+    with window(world):
+        world.deployment.frozen.add(APP)
+        await asyncio.sleep(world.pause(2.0))
     await world.until_well(APP)
-
-
-async def slow(world: World) -> None:
-    """A version that works, and is slow: a person is asked, and says yes, or no, or nothing."""
-    world.github.play(Script(world.pause(0.3), world.pause(0.5)))
-    world.deployment.deploy()
-    version = world.deployment.version
-    world.raised.add("Slow")
-    if await world.decided("rollback", yes=0.6) == "granted":
-        await world.until(lambda: world.deployment.version != version)
-    else:
-        await asyncio.sleep(world.pause(4.0))
-    world.raised.discard("Slow")
-
-
-async def full_disk(world: World) -> None:
-    """What has no name goes by itself; old versions only as a person approves."""
-    world.deployment.pile_up(world.rng.randint(0, 2), world.rng.randint(1, 2))
-    world.raised.add("DiskFull")
-    if await world.decided("cleanup", yes=0.6) == "granted":
-        await world.until(lambda: not world.deployment.rubbish)
-    else:
-        await asyncio.sleep(world.pause(4.0))
-    world.raised.discard("DiskFull")
 
 
 async def crashing(world: World) -> None:
@@ -181,20 +148,11 @@ async def no_github(world: World) -> None:
         world.deployment.bad.add(world.deployment.version)
     world.deployment.deploy_bad()
     if world.fallback == "approve":
-        await world.decided("local_rollback", yes=0.8)
+        await decided(world, "local_rollback", yes=0.8)
     await world.until(lambda: world.deployment.well(APP) or world.called)
     world.github.set_workflow(WORKFLOW, "active")
     if not world.deployment.well(APP):
         world.deployment.put_right()
-
-
-async def emergency(world: World) -> None:
-    """A rollback fails, and the application is stopped on a person's word; then it is put right."""
-    world.github.play(Script(0.1, 0.1, conclusion="failure"))
-    world.deployment.deploy_bad()
-    if await world.decided("emergency_stop", yes=0.8) == "granted":
-        await world.until(lambda: not world.deployment.runs(APP))
-    world.deployment.put_right()
 
 
 async def tomorrow(world: World) -> None:
@@ -232,45 +190,16 @@ async def hasty(world: World) -> None:
         await asyncio.sleep(world.pause(0.5))
     world.deployment.deploy()
     world.raised.add("Slow")
-    await world.decided("rollback", yes=1.0)
+    await decided(world, "rollback", yes=1.0)
     world.raised.discard("Slow")
-
-
-async def too_late(world: World) -> None:
-    """A person says yes, and before it is used the clock is set ahead."""
-    world.deployment.deploy()
-    world.raised.add("Slow")
-    if await world.decided("rollback", yes=1.0):
-        world.clock.jump(120.0)
-        await asyncio.sleep(world.pause(1.0))
-    world.raised.discard("Slow")
-
-
-async def unwanted(world: World) -> None:
-    """A person says no: to clean-ups, and to stopping the application."""
-    world.deployment.pile_up(0, 1)
-    world.raised.add("DiskFull")
-    await world.decided("cleanup", yes=0.0, no=1.0)
-    world.github.play(Script(0.1, 0.1, conclusion="failure"))
-    world.deployment.deploy_bad()
-    await world.decided("emergency_stop", yes=0.1, no=0.9)
-    world.raised.discard("DiskFull")
-    world.deployment.put_right()
 
 
 async def jammed(world: World) -> None:
-    """The Engine refuses to restart anything, or to stop it."""
+    """The Engine refuses to restart anything."""
     world.deployment.refusal = "device or resource busy"
-    if world.rng.random() < 0.5:
-        world.deployment.frozen.add(APP)
-        await world.until_called()
-    else:
-        world.github.play(Script(0.1, 0.1, conclusion="failure"))
-        world.deployment.deploy_bad()
-        await world.decided("emergency_stop", yes=1.0)
-        await asyncio.sleep(world.rng.choice((1.0, 8.0)))  # past the step's own deadline, or not
+    world.deployment.frozen.add(APP)
+    await world.until_called()
     world.deployment.refusal = ""
-    world.deployment.frozen.discard(APP)
     world.deployment.put_right()
 
 
@@ -279,29 +208,34 @@ async def vanished(world: World) -> None:
     await _comes_and_goes(world, "Vanished")
 
 
+async def passing(world: World) -> None:
+    """Alerts that are over before what they ask for is due."""
+    for _ in range(world.rng.randint(2, 4)):
+        world.raised.add("Passing")
+        await asyncio.sleep(0.2 + world.pause(0.3))
+        world.raised.discard("Passing")
+        await asyncio.sleep(world.pause(1.5))
+
+
 async def loud(world: World) -> None:
-    """Something else rings while a call for a person is on its way, and Discord is slow."""
-    world.deployment.refusal = "device or resource busy"
-    world.deployment.frozen.add(APP)
-    await asyncio.sleep(4.6)
-    for turn in range(8):
-        world.discord.stall(1.5)
-        await asyncio.sleep(0.25)
-        if turn == 2:
-            world.deployment.deploy_bad()
-    world.discord.calm()
-    world.deployment.refusal = ""
-    await world.until_called()
-    world.deployment.put_right()
+    """What was a warning rings, and a person is called while that is still being said: Discord is slow."""
+    world.raised.add("Uneasy")
+    await world.until(lambda: any("Uneasy" in str(m.body) for m in world.discord.messages))
+    world.raised.add("SoonAPerson")
+    for _ in range(150):
+        world.discord.stall(1.0, method="POST")
+        await asyncio.sleep(0.02)
+        world.discord.calm()
+    world.raised.difference_update({"Uneasy", "SoonAPerson"})
 
 
 async def unattached(world: World) -> None:
     """Discord takes no file for a while, or says that it never will."""
     world.raised.add("Crashing")
     status = world.rng.choice((500, 413, 413))
-    for _ in range(world.rng.randint(20, 60)):
-        world.discord.fail_next(status, method="PATCH", times=2)
-        await asyncio.sleep(0.05)
+    for _ in range(world.rng.randint(100, 300)):
+        world.discord.fail_next(status, files=True)
+        await asyncio.sleep(0.01)
         world.discord.calm()
     world.raised.discard("Crashing")
 
@@ -320,21 +254,16 @@ PLOTS: Mapping[str, Plot] = {
         flapping,
         warnings,
         maintenance,
-        slow,
-        full_disk,
         crashing,
         no_github,
-        emergency,
         tomorrow,
         gap,
         hasty,
-        too_late,
-        unwanted,
-        not_taken,
         jammed,
         unattached,
         vanished,
+        passing,
         loud,
-        *BY_ITSELF,
+        *BY_WORD,
     )
-}
+} | BY_ITSELF

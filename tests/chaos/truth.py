@@ -71,9 +71,7 @@ def unfinished(store: Path) -> list[str]:
         left += [
             f"step {r['id']} ({r['action']}) is {r['state']} {r['phase']}: {r['words']}"
             for r in c.execute("SELECT * FROM steps WHERE state IN ('pending', 'running')")
-            if r["id"] not in _until_expired(c, r["incident_id"])
-            and not _behind_one(c, r["words"])
-            and r["words"] != NOTHING_TO_STOP
+            if not _rests(c, r)
         ]
         left += [
             f"incident {r['id']} ({r['service']}) is open, and nothing of it fires: {r['verdict']}"
@@ -81,6 +79,14 @@ def unfinished(store: Path) -> list[str]:
             if not _fires(c, r["id"]) and not _until_expired(c, r["id"])
         ]
     return left
+
+
+def _rests(c: sqlite3.Connection, step: Mapping[str, Any]) -> bool:
+    """It waits for what comes in hours, or for a person. What nothing asks for any more is about to be dropped."""
+    if step["id"] in _until_expired(c, step["incident_id"]):
+        return True
+    waits = step["words"] == NOTHING_TO_STOP or _behind_one(c, step["words"])
+    return waits and _fires(c, step["incident_id"])
 
 
 def _until_expired(c: sqlite3.Connection, incident_id: int) -> set[int]:

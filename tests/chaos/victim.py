@@ -25,6 +25,7 @@ from receiver.hearing import reconcile
 from receiver.http import Http
 from receiver.store import database
 from sermon_monitor import cli, serve
+from tests.chaos.people import HOLDS
 from tests.chaos.points import Fate, Reaper, TappedConnection
 
 SCALED: Mapping[str, float | timedelta | tuple[float, float]] = {
@@ -46,7 +47,8 @@ SCALED: Mapping[str, float | timedelta | tuple[float, float]] = {
     "receiver.actions.local_rollback:LOOK_SECONDS": 0.1,
     "receiver.actions.investigate:LOOK_AGAIN": timedelta(milliseconds=100),
     "receiver.actions.investigate:TRY_AGAIN": timedelta(milliseconds=300),
-    "receiver.approving.approvals:HOLDS": timedelta(seconds=2),
+    "receiver.approving.approvals:HOLDS": HOLDS,
+    "receiver.actions.emergency_stop:HOLDS": HOLDS,
     "receiver.digest.keeper:PACE_SECONDS": 0.2,
     "receiver.emergency:AFTER": timedelta(seconds=3),
     "receiver.hearing.reconcile:FIRST_PAUSE": 0.1,

@@ -16,8 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from receiver.approving.approvals import Choice, decide
-from receiver.store.database import StoreError, connect
+from receiver.store.database import StoreError
 from tests.chaos import by_itself, truth
 from tests.chaos.deployment import APP, MINIO, Clock, Deployment, endpoints
 from tests.chaos.listing import Listing
@@ -128,9 +127,10 @@ class World:
             (APP, "critical", "BadDeploy"): lambda: watched.version in watched.bad,
             ("storage", "critical", "MinIODown"): lambda: not watched.well(MINIO),
             ("monitor", "critical", "SoonAPerson"): raised("SoonAPerson"),
+            ("monitor", "warning", "Uneasy"): raised("Uneasy"),
             (APP, "warning", "Slow"): raised("Slow"),
             ("host", "critical", "DiskFull"): raised("DiskFull"),
-            **{("container", "warning", n): raised(n) for n in ("Crashing", "Vanished")},
+            **{("container", "warning", n): raised(n) for n in ("Crashing", "Vanished", "Passing")},
             **{
                 (f"s{index % 2}", ("warning", "info")[index == 2], name): raised(name)
                 for index, name in enumerate(WARNINGS)
@@ -191,23 +191,6 @@ class World:
                     await asyncio.sleep(0.05)
                 return True
         return False
-
-    async def decided(self, action: str, yes: float, no: float = 0.2) -> Choice | None:
-        """Once a person is asked for an action: their word, if any. None where nobody was asked, too."""
-        if not await self.until(lambda: bool(truth.asked(self.store, action))):
-            return None
-        chance = self.rng.random()
-        if chance > yes + no:
-            return None
-        choice: Choice = "granted" if chance < yes else "denied"
-        await asyncio.sleep(self.pause(0.5))
-        for number in truth.asked(self.store, action):
-            connection = connect(self.store)
-            with contextlib.closing(connection):
-                connection.execute("BEGIN IMMEDIATE")
-                decide(connection, number, choice, "anna (terminal)", self.clock.now())
-                connection.execute("COMMIT")
-        return choice
 
     def kill(self) -> None:
         """The receiver dies where it is."""

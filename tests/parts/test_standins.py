@@ -304,13 +304,21 @@ async def test_scripted_trouble(discord: Discord, http: aiohttp.ClientSession) -
     discord.lose_answer(method="POST")
     with pytest.raises(aiohttp.ClientError):
         await post(http, discord, {"content": "lost"})
-    assert [one.content for one in discord.messages] == ["lost"]
+    discord.fail_next(413, files=True)
+    assert (await post(http, discord, {"content": "no file"}))[0] == 200
+    form = aiohttp.MultipartWriter("form-data")
+    form.append_json({"content": "a file"}).set_content_disposition(
+        "form-data", name="payload_json"
+    )
+    async with http.post(v10(discord), data=form) as answer:
+        assert answer.status == 413
+    assert [one.content for one in discord.messages] == ["lost", "no file"]
     discord.stall(60)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
             await post(http, discord, {"content": "late"})
     assert (await post(http, discord, {"content": "after"}))[0] == 200
-    assert [seen.status for seen in discord.requests] == [502, 429, 0, 200]
+    assert [seen.status for seen in discord.requests] == [502, 429, 0, 200, 413, 200]
 
 
 async def test_the_hook_runs_before_the_answer(

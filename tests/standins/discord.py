@@ -81,11 +81,12 @@ class Discord(StandIn):
         retry_after: float | None = None,
         times: int = 1,
         method: str | None = None,
+        files: bool = False,
     ) -> None:
         """Refuse the next ``times`` requests (of ``method``) without doing anything.
 
-        ``html``: Cloudflare's page in place of JSON, without the ``Via`` header. ``retry_after``:
-        seconds; with status 429 the body and headers of a rate limit.
+        ``files``: only requests that upload some. ``html``: Cloudflare's page in place of JSON, without
+        the ``Via`` header. ``retry_after``: seconds; with status 429 the body and headers of a rate limit.
         """
         headers: dict[str, str] = {}
         body: Mapping[str, Any] | str = {"message": f"{status}: scripted", "code": code or 0}
@@ -96,7 +97,8 @@ class Discord(StandIn):
             headers["Retry-After"] = str(int(retry_after))
         if html:
             body = CLOUDFLARE
-        self._fail_next(RefusalError(status, body, headers).answer, times, method)
+        kind = "multipart/form-data" if files else ""
+        self._fail_next(RefusalError(status, body, headers).answer, times, method, kind=kind)
 
     def application(self) -> web.Application:
         application = web.Application(client_max_size=25 * 1024 * 1024)

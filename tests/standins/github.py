@@ -157,7 +157,7 @@ class GitHub(StandIn):
             kind = "text/html" if page else "application/json"
             return web.Response(status=status, text=text, content_type=kind, headers=headers)
 
-        self._fail_next(answer, times, method, part)
+        self._fail_next(answer, times, method, part=part)
 
     def limit_secondary(
         self,

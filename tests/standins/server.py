@@ -39,18 +39,19 @@ class Seen:
 
 @dataclass
 class _Trouble:
-    """Something that happens to the next ``times`` requests, of ``method`` and with ``part`` in their path
-    only when these are set."""
+    """Something that happens to the next ``times`` requests, of ``method``, with ``part`` in their path and
+    of the content type ``kind`` only when these are set."""
 
     times: int
     method: str | None
     answer: Callable[[], web.Response] | None = None
     stall_seconds: float = 0.0
     part: str = ""
+    kind: str = ""
 
     def applies(self, request: web.Request) -> bool:
         right = self.method in (None, request.method) and self.part in request.path
-        return self.times > 0 and right
+        return self.times > 0 and right and self.kind in ("", request.content_type)
 
 
 class StandIn(ABC):
@@ -215,9 +216,15 @@ class StandIn(ABC):
             await asyncio.to_thread(hook, *args)
 
     def _fail_next(
-        self, answer: Callable[[], web.Response], times: int, method: str | None, part: str = ""
+        self,
+        answer: Callable[[], web.Response],
+        times: int,
+        method: str | None,
+        *,
+        part: str = "",
+        kind: str = "",
     ) -> None:
-        self._failures.append(_Trouble(times, method, answer=answer, part=part))
+        self._failures.append(_Trouble(times, method, answer=answer, part=part, kind=kind))
 
     @web.middleware
     async def _scripted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
