@@ -250,12 +250,14 @@ class World:
 
     async def _live(self) -> None:
         """Start it, kill it, start it again."""
-        while True:
+        while not self._stopped:
             mortal = not self.endless and self._lives < MOST_LIVES
             self._lives += 1
             self.receiver: Receiver = await self._nursery.start(
                 self.environment, self._fate(mortal=mortal), self.record, self.clock.file, self.log
             )
+            if self._stopped:  # while it was being started: the one before was told
+                self.receiver.signal(signal.SIGTERM)
             code = await self._end_of_life(mortal)
             if self._stopped:
                 return
