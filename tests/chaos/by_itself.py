@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
+from tests.chaos import truth
 from tests.chaos.deployment import APP
 from tests.chaos.people import decided
 from tests.standins.github import Script
@@ -25,6 +26,10 @@ async def _by_itself(world: World) -> None:
     """This machine rolls back, asked or not, or somebody is called; in the end a person puts it right."""
     if world.fallback == "approve":
         await decided(world, "local_rollback", yes=0.7)
+    await _to_its_end(world)
+
+
+async def _to_its_end(world: World) -> None:
     await world.until(lambda: world.deployment.well(APP) or world.called)
     if not world.deployment.well(APP):
         world.deployment.put_right()
@@ -36,6 +41,19 @@ async def no_way_back(world: World) -> None:
     world.deployment.bad.add(world.deployment.version)
     world.deployment.deploy_bad()
     await _by_itself(world)
+    world.github.set_workflow(WORKFLOW, "active")
+
+
+async def pruned(world: World) -> None:
+    """This machine begins to roll back, and the image to go back to is gone."""
+    world.github.set_workflow(WORKFLOW, "disabled_manually")
+    world.deployment.gone = lambda: truth.phase(world.store, "rollback") == "changing"
+    world.deployment.deploy_bad()
+    if world.fallback == "approve":
+        await decided(world, "local_rollback", yes=1.0)
+    await world.until(lambda: truth.over(world.store, "rollback"))
+    world.deployment.gone = lambda: False
+    await _to_its_end(world)
     world.github.set_workflow(WORKFLOW, "active")
 
 
@@ -81,10 +99,17 @@ async def _dispatches_answered(world: World, status: int, seconds: float) -> Non
 
 BY_ITSELF: dict[str, Callable[[World], Awaitable[None]]] = {
     f"{plot.__name__}@{mode}": plot
-    for plot in (no_way_back, never_begun, limited, swallowed, not_taken)
+    for plot in (no_way_back, pruned, never_begun, limited, swallowed, not_taken)
     for mode in MODES
-    if (plot, mode) != (no_way_back, "never")
+    if mode != "never" or plot not in (no_way_back, pruned)
 }
+
+
+def agreeing(plots: Sequence[str]) -> tuple[str, ...]:
+    """Those that can be played in one world: as the first says by whom it is done."""
+    (mode, *_) = fallbacks(plots)
+    said = any("@" in plot for plot in plots)
+    return tuple(plot for plot in plots if not said or "@" not in plot or plot.endswith(f"@{mode}"))
 
 
 def fallbacks(plots: Sequence[str]) -> Sequence[str]:

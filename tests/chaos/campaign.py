@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chaos.by_itself import agreeing
 from tests.chaos.nursery import Nursery, nursery
 from tests.chaos.plots import PLOTS
 from tests.chaos.scenario import RANDOM_TIME, Outcome, Scenario
@@ -128,7 +129,7 @@ class Campaign:
         if self.fixed:
             return self.fixed
         some = PLOTS_AT_LAST if len(self.short) <= FEW else PLOTS_A_WORLD
-        plots = tuple(self._choice() for _ in range(self._rng.randint(*some)))
+        plots = agreeing([self._choice() for _ in range(self._rng.randint(*some))])
         kills = self.tally.kills
         spared = frozenset(name for name in kills if kills[name] >= self._goal.each)
         return Scenario(self._seed + self._begun, plots, spared)

@@ -64,6 +64,8 @@ class Deployment(ScriptedEngine):
         self.restart_seconds: Callable[[], float] = lambda: 0.05
         self.refusal = ""
         """What the Engine says instead of restarting or stopping anything."""
+        self.gone: Callable[[], bool] = lambda: False
+        """Whether no image is here any more."""
         self.lost_answers = 0
         """So many answers to a restart are still to be cut off, after it was done."""
         self.tags: dict[str, str] = {}
@@ -255,7 +257,7 @@ class Deployment(ScriptedEngine):
 
     async def _image(self, request: web.Request) -> web.Response:
         found = self._version_of(request.match_info["name"])
-        if found is None:
+        if found is None or self.gone():
             return web.json_response({"message": "No such image"}, status=404)
         return web.json_response(_image_json(found))
 

@@ -51,6 +51,26 @@ def asked(store: Path, action: str) -> list[int]:
         return []
 
 
+def phase(store: Path, action: str) -> str:
+    """Where the running step of that kind stands; empty where there is none."""
+    return _first(store, "SELECT phase FROM steps WHERE action = ? AND state = 'running'", action)
+
+
+def over(store: Path, action: str) -> bool:
+    """Whether a step of that kind was begun and is over."""
+    query = "SELECT state FROM steps WHERE action = ? AND state IN ('done', 'failed')"
+    return bool(_first(store, query, action))
+
+
+def _first(store: Path, query: str, action: str) -> str:
+    try:
+        with reading(store) as c:
+            row = c.execute(query, (action,)).fetchone()
+    except StoreError:
+        return ""
+    return str(row[0]) if row else ""
+
+
 def digests(store: Path) -> int:
     """How many days of digests are known."""
     try:

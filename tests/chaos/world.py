@@ -84,7 +84,7 @@ class World:
         many = len(scenario.spared) > MANY
         self._often = self._kill_rng.choice(OFTEN_AT_LAST if many else OFTEN)
         self._lives = 0
-        self._stopped = False
+        self._end = asyncio.Event()
 
     @asynccontextmanager
     async def built(self) -> AsyncIterator[None]:
@@ -250,16 +250,16 @@ class World:
 
     async def _live(self) -> None:
         """Start it, kill it, start it again."""
-        while not self._stopped:
+        while not self._end.is_set():
             mortal = not self.endless and self._lives < MOST_LIVES
             self._lives += 1
             self.receiver: Receiver = await self._nursery.start(
                 self.environment, self._fate(mortal=mortal), self.record, self.clock.file, self.log
             )
-            if self._stopped:  # while it was being started: the one before was told
+            if self._end.is_set():  # while it was being started: the one before was told
                 self.receiver.signal(signal.SIGTERM)
             code = await self._end_of_life(mortal)
-            if self._stopped:
+            if self._end.is_set():
                 return
             # -SIGTERM: it was told to end before it had begun.
             if code not in (0, -signal.SIGKILL, -signal.SIGTERM):
@@ -300,7 +300,7 @@ class World:
             yield from map(json.loads, self.record.read_text().splitlines())
 
     async def _stop(self, number: int = signal.SIGTERM) -> None:
-        self._stopped = True
+        self._end.set()
         receiver = getattr(self, "receiver", None)
         if receiver is None or receiver.ended.done():
             return
