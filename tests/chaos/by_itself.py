@@ -6,6 +6,7 @@ By which of the three stands in policy.yml: each plot has a name for each of the
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -89,9 +90,8 @@ async def not_taken(world: World) -> None:
 
 async def _dispatches_answered(world: World, status: int, seconds: float) -> None:
     """Every dispatch is answered so and not taken, whatever else is made good meanwhile."""
-    for _ in range(int(seconds / 0.01)):
-        if world.deployment.well(APP):
-            break
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends and not world.deployment.well(APP):
         world.github.fail_next(status, {"Retry-After": "0.2"}, method="POST", part="dispatches")
         await asyncio.sleep(0.01)
         world.github.calm()

@@ -23,6 +23,8 @@ PLOTS_A_WORLD = (2, 4)
 PLOTS_AT_LAST = (1, 2)
 """Where few points are short: the first plot of a world has its incident, and its rollback, to itself."""
 FEW = 20
+TRIES = 3
+"""So often a plot is played before it is judged by where it leads."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Campaign:
         self._rng = random.Random(seed)
         self._begun = 0
         self._began = time.monotonic()
-        self._chosen: set[str] = set()
+        self._chosen: Counter[str] = Counter()
 
     async def run(self, directory: Path) -> None:
         self._tell(f"seed {self._seed}, {self._at_once} receivers at a time")
@@ -136,20 +138,22 @@ class Campaign:
 
     def _choice(self) -> str:
         plot = self._plot()
-        self._chosen.add(plot)
+        self._chosen[plot] += 1
         return plot
 
     def _plot(self) -> str:
-        """One that was never played, else one that leads to points with too few kills; now and then any."""
-        if unplayed := sorted(set(PLOTS) - self._chosen - set(self.tally.played)):
-            return self._rng.choice(unplayed)
+        """One that was hardly played, else one that leads to points with too few kills; now and then any."""
+        played = self.tally.played
+        if unknown := [plot for plot in PLOTS if max(played[plot], self._chosen[plot]) < TRIES]:
+            return self._rng.choice(unknown)
         ways: dict[str, float] = defaultdict(float)
         for point, kills in self.short.items():
-            for plot, times in self.tally.ways[point].items():
-                if plot not in PLOTS:  # counted when there was one of that name
-                    continue
+            # A tally may know plots that are no more.
+            leads = {plot: n for plot, n in self.tally.ways[point].items() if plot in PLOTS}
+            rates = {plot: (times / played[plot]) ** 2 for plot, times in leads.items()}
+            for plot, rate in rates.items():
                 missing = 1 - kills / self._goal.each
-                ways[plot] += missing * (times / self.tally.played[plot]) ** 2
+                ways[plot] += missing * rate / sum(rates.values())
         if not ways or self._rng.random() < 0.15:
             return self._rng.choice(list(PLOTS))
         (found,) = self._rng.choices(list(ways), list(ways.values()))
