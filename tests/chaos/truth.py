@@ -134,6 +134,7 @@ def check(world: World) -> list[str]:
             *_no_step_twice(c, world),
             *_one_rollback(c, world),
             *_approved(c, world),
+            *_words_count(c, world),
             *_a_digest_a_day(c, world),
             *_closed_or_called(c, world),
             *_cards_are_true(c, world),
@@ -216,6 +217,15 @@ def _approved(c: sqlite3.Connection, world: World) -> Iterator[str]:
         for (number,) in c.execute(query):
             if number not in local:
                 yield f"this machine rolled back without an approval (step {number})"
+
+
+def _words_count(c: sqlite3.Connection, world: World) -> Iterator[str]:
+    """What people were told that it counts is what they said."""
+    for number, said in world.decisions.items():
+        row = c.execute("SELECT state, who FROM approvals WHERE id = ?", (number,)).fetchone()
+        meant = {"denied"} if said == "denied" else {"granted", "used", "expired", "overtaken"}
+        if row is None or row["state"] not in meant or row["who"] != "anna (board)":
+            yield f"approval {number} was {said}, and is {dict(row) if row else 'not there'}"
 
 
 def _a_digest_a_day(c: sqlite3.Connection, world: World) -> Iterator[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from receiver.store.database import StoreError
-from tests.chaos import by_itself, truth
+from tests.chaos import by_itself, people, truth
 from tests.chaos.deployment import APP, MINIO, Clock, Deployment, endpoints
 from tests.chaos.listing import Listing
 from tests.chaos.mischief import Mischief
@@ -74,6 +74,8 @@ class World:
         self.raised: set[str] = set()
         """Alerts that fire because a plot says so."""
         self.told = Told()
+        self.decisions: dict[int, str] = {}
+        """What people were told that it counts, by the approval's number."""
         self.day_passed = False
         """A day has begun whose digest is due."""
         self.outcome = Outcome(scenario)
@@ -162,6 +164,7 @@ class World:
             "DISCORD_WEBHOOK_URL": self.discord.url,
             "DISCORD_MENTION": "<@&4242>",
             "CONTACTS": CONTACTS,
+            "BOARD_TOKEN": people.BOARD_TOKEN,
             "GITHUB_TOKEN": self.github.token,
             "GITHUB_REPO": self.github.repository,
             "GITHUB_API_URL": self.github.base_url,
