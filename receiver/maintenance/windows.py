@@ -80,6 +80,7 @@ def open_around_deployment(
 
 def keep_windows(c: Connection, calendar: Calendar, notifier: str, now: datetime) -> int:
     """Open what recurs and has come, and tell of each beginning and end. Returns how many messages that made."""
+    windows.keep_begun(c, now)
     open_recurring(c, calendar, now)
     return announce(c, notifier, now)
 

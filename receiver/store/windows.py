@@ -53,6 +53,14 @@ def end_windows(c: Connection, now: datetime) -> int:
     return ended.rowcount
 
 
+def keep_begun(c: Connection, now: datetime) -> None:
+    """A window by hand that was told as begun has begun, also where the clock was set back since: people work."""
+    c.execute(
+        "UPDATE windows SET starts_at = :now WHERE told = 1 AND origin = 'person' AND starts_at > :now",
+        {"now": now.timestamp()},
+    )
+
+
 def active(c: Connection, now: datetime) -> Window | None:
     """The open window that lasts longest."""
     row = c.execute(

@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--plots", type=_words, help=f"of: {', '.join(PLOTS)}")
     parser.add_argument("--spare", type=_words, default=(), help="points to be killed at seldom")
     parser.add_argument("--at-once", type=int, default=14, help="receivers at a time")
-    parser.add_argument("--minutes", type=float, default=20.0, help="give up after so many")
+    parser.add_argument("--minutes", type=float, default=120.0, help="give up after so many")
     parser.add_argument(
         "--keep", type=Path, help="where logs and stores go; default: they are removed"
     )

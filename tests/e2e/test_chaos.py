@@ -1,4 +1,4 @@
-"""A short ``make chaos``, always the same one: the whole takes a quarter of an hour."""
+"""A short ``make chaos``, always the same one: the whole takes an hour or more."""
 
 from __future__ import annotations
 

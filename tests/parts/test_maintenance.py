@@ -113,6 +113,22 @@ def test_each_beginning_and_end_is_told_once(c: Connection) -> None:
     assert maintenance.announce(c, "dry", NOW + 40 * MINUTE) == 0
 
 
+def test_what_people_began_stays_begun_when_the_clock_is_set_back(c: Connection) -> None:
+    opened(c, 0, 30, "by hand")
+    opened(c, 40, 50, "to come")
+    windows.open_window(c, NOW, NOW + 60 * MINUTE, "weekly", "recurring", NOW)
+    calendar = Calendar((), UTC)
+    assert maintenance.keep_windows(c, calendar, "dry", NOW) == 2
+    before = NOW - 90 * MINUTE
+    assert maintenance.keep_windows(c, calendar, "dry", before) == 0
+    found = windows.active(c, before)
+    assert found is not None
+    assert (found.reason, found.starts_at, found.ends_at) == ("by hand", before, NOW + 30 * MINUTE)
+    assert windows.active(c, NOW + 45 * MINUTE) == windows.windows(c)[1], "weekly, as agreed"
+    assert windows.end_windows(c, before) == 2, "and what is still to come"
+    assert windows.active(c, before) is None
+
+
 GRACE = 2 * MINUTE
 
 
