@@ -107,8 +107,9 @@ class Rollback:
         hindrance = await self._lookout.router.hindrance(
             step.detail["service"], step.detail["target"]["image_id"]
         )
-        if hindrance:
-            return failed(step, f"{why}; nor can this machine do it: {hindrance}; {BY_HAND}")
+        # An Engine that does not answer right now is waited for by the local rollback itself.
+        if hindrance.words and not hindrance.may_return:
+            return failed(step, f"{why}; nor can this machine do it: {hindrance.words}; {BY_HAND}")
         if self._lookout.router.mode == "auto":
             return self._local.begin(step.detail, why, now)
         detail = {**step.detail, "why": why}

@@ -59,7 +59,7 @@ class RollbackReady(Collector):
         """Only where this machine is to do it by itself: whom a person must allow it anyway, a person looks after."""
         if self._router.mode != "auto":
             return []
-        words = await self._router.obstacle()
+        words = (await self._router.obstacle()).words
         return [f"this machine could not do it: {words}"] if words else []
 
     def collect(self) -> Iterable[Metric]:

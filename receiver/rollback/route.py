@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from receiver.approving import questions
 from receiver.deciding.policy import LocalFallback
@@ -34,6 +34,14 @@ class Route:
     words: str
 
 
+class Hindrance(NamedTuple):
+    """Why this machine cannot change the deployment, in words; empty where it can."""
+
+    words: str = ""
+    may_return: bool = False
+    """The Engine does not answer right now: then it is not known."""
+
+
 class Router:
     """Looks; changes nothing. ``mode`` is policy.yml's local_fallback."""
 
@@ -57,7 +65,7 @@ class Router:
         self._settings = settings
         self._engine = engine
         self._clock = clock
-        self._seen: dict[str, tuple[float, str]] = {}
+        self._seen: dict[str, tuple[float, Hindrance]] = {}
 
     async def route(self, found: RollbackTarget, now: datetime, of: str = "app") -> Route:
         """By which way a rollback of a step's target to ``found`` would be carried out now."""
@@ -72,24 +80,28 @@ class Router:
         if self.mode == "never" or found.running is None:
             return Route("github", "refuse", f"{words}; {by_hand(found.running, of)}")
         image_id = found.release.image_id if found.release else ""
-        if hindrance := await self.hindrance(found.running.service, image_id):
-            words = (
-                f"{words}; nor can this machine do it: {hindrance}; {by_hand(found.running, of)}"
-            )
+        hindrance = await self.hindrance(found.running.service, image_id)
+        if hindrance.may_return:
+            words = f"{words}; whether this machine can do it is not known: {hindrance.words}"
+            return Route("local", "wait", words)
+        if hindrance.words:
+            words = f"{words}; nor can this machine do it: {hindrance.words}; {by_hand(found.running, of)}"
             return Route("github", "refuse", words)
         return Route("local", "pass", f"{words}; this machine can roll back itself")
 
-    async def hindrance(self, service: str, image_id: str) -> str:
-        """Why this machine cannot bring a compose service back to that image, in words; empty where it can."""
+    async def hindrance(self, service: str, image_id: str) -> Hindrance:
+        """What keeps this machine from bringing a compose service back to that image."""
         if not image_id:
-            return "only the commit to go back to is known, not its image"
+            return Hindrance("only the commit to go back to is known, not its image")
         seen = self._seen.get(service)
         if seen is None or self._clock() - seen[0] > FRESH_SECONDS:
-            words = await asyncio.to_thread(hindrance, self._settings, self._engine, service)
-            seen = self._seen[service] = self._clock(), words
+            found = await asyncio.to_thread(hindrance, self._settings, self._engine, service)
+            if found.may_return:
+                return found
+            seen = self._seen[service] = self._clock(), found
         return seen[1]
 
-    async def obstacle(self) -> str:
+    async def obstacle(self) -> Hindrance:
         """The same of the application's service, as it is found by APP_SERVICE."""
         return await asyncio.to_thread(hindrance, self._settings, self._engine)
 
@@ -107,15 +119,15 @@ def by_hand(running: Container | None, of: str = "app") -> str:
     return BY_HAND if running is None or of == "app" else f"{BY_HAND} --service {running.service}"
 
 
-def hindrance(settings: ReceiverSettings, engine: Engine, service: str | None = None) -> str:
-    """Why this machine cannot change the deployment: no project, no compose, no right to write. Blocks for a second or two."""
+def hindrance(settings: ReceiverSettings, engine: Engine, service: str | None = None) -> Hindrance:
+    """What keeps this machine from it: no project, no compose, no right to write. Blocks for a second or two."""
     if settings.machine == "elsewhere":
-        return "its files are on another machine (MACHINE=elsewhere)"
+        return Hindrance("its files are on another machine (MACHINE=elsewhere)")
     try:
         deployment = find_deployment(settings, engine, service)
     except DeployError as error:
-        return str(error)
+        return Hindrance(str(error), error.may_return)
     for path in (deployment.file.parent, deployment.file):
         if not os.access(path, os.W_OK):
-            return f"{path} may not be written by this user"
-    return ""
+            return Hindrance(f"{path} may not be written by this user")
+    return Hindrance()

@@ -27,7 +27,7 @@ async def local_rollback(settings: Settings) -> list[Finding]:
         return [Finding("ok", what, "local_fallback is never")]
     engine = Engine(settings.docker_host)
     try:
-        words = await asyncio.to_thread(hindrance, settings, engine)
+        words = (await asyncio.to_thread(hindrance, settings, engine)).words
     finally:
         engine.close()
     if not words:
