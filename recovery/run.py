@@ -28,7 +28,7 @@ from target.engine import Engine, EngineError
 from target.lock import LockHeldError, exclusive
 from target.settings import SettingsError, read_settings
 
-Status = Literal["done", "nothing", "dry_run", "refused", "failed"]
+Status = Literal["done", "nothing", "dry_run", "refused", "expired", "failed"]
 EXPECTED = (StepError, EngineError, ComposeError, DeployError, OSError)
 INTERRUPTED = "stopped by Ctrl-C before anything was changed"
 
@@ -139,7 +139,7 @@ def _changed(
 def _ended_before(plan: Plan, session: Session) -> Result | None:
     """A result that needs no change, or None when the plan is to be carried out."""
     if plan.refusal:
-        return Result("refused", plan.refusal, plan)
+        return Result("expired" if plan.expired else "refused", plan.refusal, plan)
     if not plan.steps:
         return Result("nothing", plan.title, plan)
     if session.flags.dry_run:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from recovery.backup.first import First, before
 from recovery.deployments import gather, without_engine
-from recovery.inputs import clock_is_behind, printable, too_late
+from recovery.expiry import late
+from recovery.inputs import printable
 from recovery.ledger import ledger_path
 from recovery.ports import listening, taken
 from recovery.rollback_target import Wanted, resolve
@@ -31,9 +30,6 @@ from target.versions import Ledger, condemn
 Status = Literal[
     "done", "already", "dry_run", "refused", "not_needed", "expired", "put_back", "broken"
 ]
-CLOCK_PATIENCE_SECONDS = 120.0
-"""How long a request with an end waits for a clock that is plainly not set: after a boot, a Pi asks the
-network for the time, and a runner may be quicker."""
 
 
 @dataclass(frozen=True)
@@ -133,22 +129,8 @@ def _read(ledger_file: LedgerFile, terminal: Terminal) -> Ledger:
 def _in_time(request: Request, ledger: Ledger, terminal: Terminal) -> None:
     """Raises RefusedError for a request that has expired, or where nobody can tell."""
     seen = max((r.until or r.since for r in ledger.releases), default=None)
-    if request.expires_at is not None and clock_is_behind(datetime.now(UTC), seen):
-        with terminal.working("this machine's clock is not set yet; waiting for it"):
-            wait_for_clock(lambda: clock_is_behind(datetime.now(UTC), seen))
-    if late := too_late(request.expires_at, datetime.now(UTC), seen):
-        raise RefusedError(late, "expired")
-
-
-def wait_for_clock(
-    behind: Callable[[], bool],
-    patience: float = CLOCK_PATIENCE_SECONDS,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """Return as soon as the clock is not ``behind`` any more, or after ``patience`` seconds."""
-    began = time.monotonic()
-    while behind() and time.monotonic() - began < patience:
-        sleep(1.0)
+    if words := late(request.expires_at, seen, terminal.say):
+        raise RefusedError(words, "expired")
 
 
 def _revision(plan: Plan) -> str:

@@ -61,6 +61,8 @@ class Plan:
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
     refusal: str = ""
+    expired: bool = False
+    """Whether it is refused because the request came too late."""
     done: str = "done"
     """What is said when every step has succeeded."""
     lock: Path | None = None

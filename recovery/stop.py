@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -13,6 +13,7 @@ from recovery import inputs
 from recovery.acts import APP_GRACE_SECONDS, MINIO_GRACE_SECONDS, Stop
 from recovery.backup.first import saved_first
 from recovery.deployments import Facts, gather
+from recovery.expiry import late
 from recovery.options import changes
 from recovery.run import Flags, Session, change
 from recovery.steps import Hands, Plan, Step, StepError
@@ -46,8 +47,8 @@ def emergency_stop(flags: Flags, expires_at: datetime | None) -> None:
     """
 
     def plan(session: Session) -> Plan:
-        if late := inputs.too_late(expires_at, datetime.now(UTC), None):
-            return Plan("stop the deployment", refusal=late)
+        if words := late(expires_at, None, session.terminal.say):
+            return Plan("stop the deployment", refusal=words, expired=True)
         facts = gather(session)
         return saved_first(session, facts, "stop", plan_stop(facts, _at_work(facts.lock)))
 

@@ -27,7 +27,17 @@ from receiver.webhook_url import validate_webhook_url
 from target.settings import HttpUrl, Room
 
 MAX_BYTES = 1024 * 1024
-ISSUE_TITLE = "A rollback failed: a person is needed"
+Verb = Literal["rollback", "emergency-stop"]
+_NAMES: dict[Verb, str] = {"rollback": "Rollback", "emergency-stop": "Emergency stop"}
+ISSUE_TITLES: dict[Verb, str] = {
+    "rollback": "A rollback failed: a person is needed",
+    "emergency-stop": "An emergency stop failed: a person is needed",
+}
+_TYPED: dict[Verb, tuple[str, ...]] = {
+    "rollback": ("diagnose", "versions", "rollback --dry-run"),
+    "emergency-stop": ("diagnose", "emergency-stop"),
+}
+"""What a person types after a failure."""
 FINE = ("done", "already", "nothing", "dry_run")
 PASSED = ("expired", "not_needed")
 """Nothing was done, and nothing had to be."""
@@ -65,9 +75,9 @@ _TEXT = jinja2.Template(
 On the machine of the deployment, type:
 
 ```sh
-sermon-recovery diagnose
-sermon-recovery versions
-sermon-recovery rollback --dry-run
+{%- for verb in typed %}
+sermon-recovery {{ verb }}
+{%- endfor %}
 ```
 {%- endif %}
 """,
@@ -105,7 +115,7 @@ class Outcome(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    verb: Literal["rollback", "emergency-stop"] = "rollback"
+    verb: Verb = "rollback"
     outcome: str
     words: str = ""
     reason: str | None = None
@@ -126,15 +136,15 @@ class Told:
     problem: str | None = None
 
 
-def read_outcome(file: Path) -> Outcome:
-    """A file that is not there or holds no result says that the command ended without one."""
+def read_outcome(file: Path, verb: Verb = "rollback") -> Outcome:
+    """A file that is not there or holds no result says that the command, ``verb``, ended without one."""
     nothing = "the command ended without a result; its words are in the run's log"
     try:
         with file.open("rb") as opened:
             content = opened.read(MAX_BYTES)
         return Outcome.model_validate(json.loads(content))
     except (OSError, ValueError, RecursionError, ValidationError):
-        return Outcome(outcome="none", words=nothing)
+        return Outcome(verb=verb, outcome="none", words=nothing)
 
 
 async def report(settings: RunSettings, outcome: Outcome, reason: str) -> list[Told]:
@@ -164,14 +174,14 @@ async def _record(
         told.append(await _tried("deployment", lambda: records.deployment(
             outcome.revision, state, words, settings.run_url)))  # fmt: skip
     if outcome.failed:
-        told.append(await _tried("issue", lambda: records.issue(ISSUE_TITLE, text)))
+        told.append(await _tried("issue", lambda: records.issue(ISSUE_TITLES[outcome.verb], text)))
     return told
 
 
 def render(settings: RunSettings, outcome: Outcome, reason: str) -> str:
     """The text for GitHub: the step summary and the issue."""
     text: str = _TEXT.render(
-        what="Emergency stop" if outcome.verb == "emergency-stop" else "Rollback",
+        what=_NAMES[outcome.verb],
         title=_title(outcome),
         words=clean(outcome.words, 1500),
         target=clean(outcome.target or "", 200),
@@ -179,12 +189,12 @@ def render(settings: RunSettings, outcome: Outcome, reason: str) -> str:
         correlation_id=clean(outcome.correlation_id, 130),
         run_url=settings.run_url,
         failed=outcome.failed,
+        typed=_TYPED[outcome.verb],
     )
     return text
 
 
 def _note(settings: RunSettings, outcome: Outcome, reason: str) -> Note:
-    what = "Emergency stop" if outcome.verb == "emergency-stop" else "Rollback"
     fields = [Field(name="Reason", value=clean(outcome.reason or reason, 500) or "none given")]
     if outcome.target:
         fields.append(Field(name="Target", value=clean(outcome.target, 200)))
@@ -192,7 +202,7 @@ def _note(settings: RunSettings, outcome: Outcome, reason: str) -> Note:
         fields.append(Field(name="Run", value=settings.run_url))
     severity = "critical" if outcome.failed else "info" if outcome.outcome in PASSED else None
     return Note(
-        title=f"{what}: {_title(outcome)}",
+        title=f"{_NAMES[outcome.verb]}: {_title(outcome)}",
         text=clean(outcome.words, 1500),
         severity=severity,
         fields=tuple(fields),

@@ -22,7 +22,14 @@ from target.settings import SettingsError, read_settings
     default="",
     help="Why it was asked for, where FILE does not say it ($REASON).",
 )
-def report_rollback(file: Path, reason: str) -> None:
+@click.option(
+    "--verb",
+    type=click.Choice(["rollback", "emergency-stop"]),
+    default="rollback",
+    show_default=True,
+    help="What was run, where FILE holds no result.",
+)
+def report_rollback(file: Path, reason: str, verb: report.Verb) -> None:
     """Tell how a run of the rollback workflow ended: step summary, Discord, deployment, and an issue where it failed.
 
     FILE is what sermon-recovery printed with --json. Secrets come from the environment alone:
@@ -34,7 +41,7 @@ def report_rollback(file: Path, reason: str) -> None:
         settings = read_settings(report.RunSettings, os.environ)
     except SettingsError as error:
         fail(error.problems, 2)
-    told = asyncio.run(report.report(settings, report.read_outcome(file), reason))
+    told = asyncio.run(report.report(settings, report.read_outcome(file, verb), reason))
     for one in told:
         click.echo(f"{one.place}: {one.problem or 'told'}")
     sys.exit(1 if any(one.problem for one in told) else 0)

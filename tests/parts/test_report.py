@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sermon_monitor.report import ISSUE_TITLE
+from sermon_monitor.report import ISSUE_TITLES
 from tests.real.product import COMMAND
 from tests.standins.discord import Discord
 from tests.standins.github import GitHub
@@ -54,12 +54,14 @@ class Run:
             "REASON": "as the input said",
         }
 
-    def __call__(self, outcome: dict[str, Any] | str | None) -> subprocess.CompletedProcess[str]:
+    def __call__(
+        self, outcome: dict[str, Any] | str | None, *words: str
+    ) -> subprocess.CompletedProcess[str]:
         if outcome is not None:
             text = outcome if isinstance(outcome, str) else json.dumps(outcome)
             self.outcome.write_text(text)
         done = subprocess.run(
-            [COMMAND, "report-rollback", self.outcome],
+            [COMMAND, "report-rollback", *words, self.outcome],
             env=self.env, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr
@@ -103,7 +105,7 @@ def test_a_failure_is_an_issue_that_says_what_to_type(run: Run, outcome: str) ->
         assert run(result(outcome)).returncode == 0
     assert [[s for s, _ in d.statuses] for d in run.github.deployments] == [["failure"]] * 2
     (issue,) = run.github.issues  # the second time is a comment
-    assert (issue.title, len(issue.comments)) == (ISSUE_TITLE, 1)
+    assert (issue.title, len(issue.comments)) == (ISSUE_TITLES["rollback"], 1)
     assert "sermon-recovery diagnose" in issue.body
     assert "actions/runs/77" in issue.body
 
@@ -135,6 +137,18 @@ def test_an_emergency_stop_is_told_by_its_name(run: Run) -> None:
     )
     assert run.messages[0].embeds[0]["title"] == "Emergency stop: Done"
     assert run.github.deployments == []
+
+
+@pytest.mark.parametrize("left", [{"verb": "emergency-stop", "outcome": "failed"}, None])
+def test_an_emergency_stop_that_failed_is_no_failed_rollback(
+    run: Run, left: dict[str, str] | None
+) -> None:
+    assert run(left, "--verb=emergency-stop").returncode == 0
+    (issue,) = run.github.issues
+    assert issue.title == ISSUE_TITLES["emergency-stop"]
+    assert issue.body.rstrip().endswith(
+        "```sh\nsermon-recovery diagnose\nsermon-recovery emergency-stop\n```"
+    )
 
 
 def test_hostile_words_are_only_words(run: Run) -> None:

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from recovery.cli import main
+from recovery.expiry import wait_for_clock
 from recovery.inputs import CLOCK_FLOOR, COMMIT, CORRELATION, is_image, printable, too_late
-from recovery.run_rollback import wait_for_clock
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DIGEST = "sha256:" + "0f" * 32

@@ -138,15 +138,16 @@ def test_a_crashing_target_is_taken_back(
 @pytest.mark.engine
 @pytest.mark.parametrize("kind", ["previous_version", "emergency_stop"])
 def test_an_expired_request_ends_as_such(
-    kind: str, run: Run, client: Engine, discord: Discord, project: Project
+    kind: str, run: Run, client: Engine, discord: Discord, github: GitHub, project: Project
 ) -> None:
     before = state_of(project, client)
     done = run(rollback_type=kind, expires_at="2026-01-02T03:04:05Z")
     assert done.returncode == 1
     assert state_of(project, client) == before
     assert "expired at 2026-01-02T03:04:05Z" in json.dumps(discord.messages[-1].embeds)
-    if kind == "previous_version":
-        assert title(discord) == "Rollback: The request had expired: nothing was done"
+    what = "Rollback" if kind == "previous_version" else "Emergency stop"
+    assert title(discord) == f"{what}: The request had expired: nothing was done"
+    assert github.issues == []
 
 
 @pytest.mark.engine
