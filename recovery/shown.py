@@ -20,6 +20,8 @@ STYLES: dict[Level, str] = {
 }
 MOST_WELL = 8
 NARROW_COLUMNS = 60
+NAME_COLUMNS = 36
+"""Docker's own name for the container of one service has 33; on a small screen it is folded, and never cut."""
 PIPE_COLUMNS = 4000
 """Into a file or a pipe no line is cut."""
 
@@ -32,7 +34,9 @@ def show_findings(findings: Sequence[Finding], verdict: str, *, verbose: bool) -
         one = Finding("ok", f"{len(well)} more", f"{names} (--verbose says how)")
         findings = [*(finding for finding in findings if finding.level != "ok"), one]
     console = stdout()
-    console.print(_narrow(findings) if console.width < NARROW_COLUMNS else _table(findings))
+    console.print(
+        _narrow(findings) if console.width < NARROW_COLUMNS else _table(findings, console.width)
+    )
     console.print(Text(verdict, "bold"))
 
 
@@ -47,10 +51,10 @@ def _narrow(findings: Sequence[Finding]) -> Group:
     return Group(*rows)
 
 
-def _table(findings: Sequence[Finding]) -> Table:
+def _table(findings: Sequence[Finding], width: int) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True)
-    table.add_column(max_width=24)
+    table.add_column(max_width=min(NAME_COLUMNS, width // 3), overflow="fold")
     table.add_column(overflow="fold")
     for finding in findings:
         table.add_row(

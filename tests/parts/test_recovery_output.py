@@ -111,6 +111,18 @@ def test_on_a_telephone_one_finding_stands_below_the_other(monkeypatch: pytest.M
     ]
 
 
+def test_of_a_long_name_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker's own for the container of one service; and two that differ in their ends alone."""
+    console = Console(file=io.StringIO(), width=110)
+    monkeypatch.setattr(recovery.shown, "stdout", lambda: console)
+    names = ["sermon-uploader-sermon-uploader-1", "x" * 60 + "1", "x" * 60 + "2"]
+    show_findings([Finding("problem", name, "gone") for name in names], "bad", verbose=False)
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert names[0] in shown
+    assert (shown.count("x1"), shown.count("x2"), shown.count("x")) == (1, 1, 120)
+
+
 @pytest.mark.parametrize(
     ("verb", "place"),
     [("quick-fix", "recovery.quickfix.gather"), ("rollback", "recovery.run_rollback._plan")],
