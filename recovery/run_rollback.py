@@ -98,7 +98,7 @@ def roll_back(settings: RecoverySettings, request: Request, terminal: Terminal) 
         ledger = _read(ledger_file, terminal)
         _in_time(request, ledger, terminal)
         plan = _plan(settings, request, ledger, engine)
-        first = _first(settings, request, engine, terminal)
+        first = first_backup(settings, request, engine, terminal)
         result = _decided(plan, request, terminal, first)
         result = result or _executed(plan, request, terminal, first, engine)
     except RefusedError as error:
@@ -160,7 +160,7 @@ def _ports_free(deployment: Deployment) -> None:
         )
 
 
-def _first(
+def first_backup(
     settings: RecoverySettings, request: Request, engine: Engine, terminal: Terminal
 ) -> First:
     """The backup before it. What the monitor asks for waits for none: the service is down."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def replace_bytes(path: Path, data: bytes, dress: Callable[[int], object]) -> No
     path = path.resolve()
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with named(path), os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             dress(file.fileno())
@@ -35,6 +36,17 @@ def replace_bytes(path: Path, data: bytes, dress: Callable[[int], object]) -> No
         Path(name).unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """What the kernel refuses of an open file, as a full disk does, says of which: it leaves that out itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 def sync(folder: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from recovery.backup.sealing import FRAME, MAGIC, TAG, DamagedError, Key, opened, sealed
+from target.files import named
 
 DATA = ".data"
 TEMPORARY = "tmp-"
@@ -60,7 +61,7 @@ class Blobs:
         handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=self.folder)  # 0600
         try:
             with os.fdopen(handle, "wb", buffering=0) as file:
-                _write_all(file.fileno(), sealed(self.key, counted()))
+                _write_all(file.fileno(), sealed(self.key, counted()), self.folder)
                 name = self.name(digest.hexdigest())
                 path = self.path(name)
                 if path.exists():  # what another backup has is replaced only by what is on the disk
@@ -137,11 +138,12 @@ def _hashed(digest: _Hash, chunks: Iterable[bytes]) -> Iterator[bytes]:
             at_work.result()
 
 
-def _write_all(handle: int, pieces: Iterable[bytes]) -> None:
-    """What is on the disk already leaves the page cache: the machine's memory is for the application."""
+def _write_all(handle: int, pieces: Iterable[bytes], folder: Path) -> None:
+    """In ``folder``, which an error names. What is on the disk already leaves the page cache: the machine's memory is for the application."""
     count = begun = 0
     for piece in pieces:
-        _write(handle, piece)
+        with named(folder):
+            _write(handle, piece)
         count += len(piece)
         if count - begun >= WRITE_BEHIND:
             os.posix_fadvise(handle, 0, count, os.POSIX_FADV_DONTNEED)

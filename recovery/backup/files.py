@@ -16,6 +16,7 @@ from recovery.deployments import Facts
 from recovery.ledger import ledger_path
 from recovery.run import Session
 from target.engine import EngineError
+from target.files import named
 
 PROJECT = "project/"
 """Begins the name of what was in COMPOSE_PROJECT_DIR."""
@@ -81,7 +82,7 @@ def written(folder: Path, name: str, chunks: Iterable[bytes], key: Key | None) -
         (folder / parent).mkdir(mode=0o700, exist_ok=True)
     digest, count = hashlib.sha256(), 0
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
+    with named(path), os.fdopen(handle, "wb") as file:
         for piece in sealed(key, chunks):
             digest.update(piece)
             count += len(piece)

@@ -90,7 +90,7 @@ def _plan(session: Session, name: str | None, wanted: Wanted) -> Plan:
     steps += store
     if wanted.data:
         steps.append(_objects_step(backup, _access(session, backup)))
-    notes += [*first.notes, *words, *_image_notes(backup)]
+    notes += [*first.notes, *words, *_key_notes(backup), *_image_notes(backup)]
     notes += [] if name else passed_over(session.settings.backup_dir)
     done = "restored; next: sermon-recovery restart-services"
     return Plan(title, tuple(steps), tuple(notes), done=done, lock=facts.lock)
@@ -173,6 +173,15 @@ def _objects_step(backup: Opened, access: Credentials) -> Step:
         loses="what was written over these objects since then, unless the bucket keeps versions",
         undo="none for the objects",
     )
+
+
+def _key_notes(backup: Opened) -> list[str]:
+    """Without a key the checksums tell of a dying disk and of nobody's hand."""
+    if backup.passphrase is None or backup.manifest.key is not None:
+        return []
+    return [
+        "it is not encrypted, though BACKUP_KEY is set: whoever may write BACKUP_DIR may have made it"
+    ]
 
 
 def _image_notes(backup: Opened) -> list[str]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from click.testing import CliRunner
 from minio import Minio
 from minio.commonconfig import Tags
 
+from recovery.backup.manifest import MANIFEST, as_sealed, read_manifest
 from recovery.cli import main
 from tests.real.storage import PASSWORD, USER, Storage
 
@@ -115,6 +117,12 @@ class Place:
             raise done.exception
         assert done.exit_code == code, done.output
         return json.loads(done.stdout)
+
+    def dated(self, name: str, at: datetime) -> None:
+        """As if that backup, which is not encrypted, had been made then."""
+        folder = self.backups / name
+        manifest = read_manifest(folder).model_copy(update={"created_at": at})
+        (folder / MANIFEST).write_text(as_sealed(manifest, None))
 
     def names(self) -> list[str]:
         """Of the backups, the newest first; each can be used."""

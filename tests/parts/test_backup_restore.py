@@ -220,7 +220,7 @@ def test_a_full_disk(place: Place, storage: Storage, monkeypatch: pytest.MonkeyP
         assert "may be taken" in refused["words"]
         monkeypatch.setattr(create, "available_bytes", lambda _: 1e12)
         failed = place.verb("backup-create", "no", "--with-data", code=1)
-        assert "No space left" in failed["words"]
+        assert f"{place.backups}/.data: No space left" in failed["words"]
         assert place.whole() == ["base"]
         assert not list(place.backups.glob(".unfinished-*"))
         assert not list((place.backups / ".data").glob("tmp-*"))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from recovery.backup.manifest import Bucket, as_sealed, read_manifest
+from recovery.backup.manifest import Bucket, read_manifest
 from recovery.backup.objects import Objects
 from tests.parts.backup_kit import COMPOSE, Place, clear, fill, seen
 from tests.real.storage import Storage
@@ -154,13 +154,18 @@ def test_another_key_fails_no_daily_backup(place: Place, storage: Storage) -> No
     place.verb("backup-verify", "mine", env=KEY)
 
 
+def test_a_backup_without_a_key_is_noted_where_there_is_one(place: Place) -> None:
+    place.verb("backup-create", "one")
+    words = "whoever may write BACKUP_DIR may have made it"
+    assert words not in str(place.verb("backup-restore", "--dry-run"))
+    assert words in str(place.verb("backup-restore", "--dry-run", env=KEY)["plan"]["notes"])
+
+
 def test_a_backup_of_the_future_hides_no_later_one(place: Place, storage: Storage) -> None:
     """A clock was wrong, and was set right: what is made since then is the newest, and what is too old goes."""
     place.verb("backup-daily", "--without-drill")
     [wrong] = place.names()
-    path = place.backups / wrong / "manifest.json"
-    then = {"created_at": datetime(2050, 1, 1, tzinfo=UTC)}
-    path.write_text(as_sealed(read_manifest(path.parent).model_copy(update=then), None))
+    place.dated(wrong, datetime(2050, 1, 1, tzinfo=UTC))
     assert "2050-01-01 00:00 UTC, which is still to come" in place.verb("backup-list")["words"]
     for _ in range(2):
         place.verb("backup-daily", "--without-drill", env=NONE)
