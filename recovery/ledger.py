@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from target.settings import DeploymentSettings
+from target.settings import SYSTEM_STATE, DeploymentSettings
 
-SYSTEM_LEDGER = Path("/var/lib/sermon-monitor/versions.json")
+SYSTEM_LEDGER = SYSTEM_STATE / "versions.json"
 
 
 def ledger_path(settings: DeploymentSettings) -> Path:

@@ -26,7 +26,10 @@ def exists(path: Path | Server) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}; STATE_DIR says where it is") from error
+        mend = "STATE_DIR says where it is"
+        if isinstance(error, PermissionError):
+            mend = "sudo, or join the group of that directory; STATE_DIR names another"
+        raise StoreError(f"{path}: {error.strerror}; {mend}") from error
     return True
 
 

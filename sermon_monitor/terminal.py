@@ -6,6 +6,7 @@ import getpass
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, NoReturn, TypeVar
 
@@ -16,6 +17,7 @@ from receiver.store.database import StoreError
 from sermon_monitor import logs, shown, store_file
 from sermon_monitor.deployments import Deployment, deployments, named
 from sermon_monitor.settings import Settings, SettingsError, load
+from target.settings import SYSTEM_STATE
 
 LONGEST_NAME = 60
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -41,7 +43,18 @@ def of_deployment(context: click.Context) -> tuple[Settings, Share]:
     except SettingsError as error:
         fail(error.problems, 2)
     logs.set_up(settings.log_format, settings.log_level, logs.secrets_of(settings))
-    return settings, share
+    return where_the_service_is(settings, SYSTEM_STATE), share
+
+
+def where_the_service_is(settings: Settings, system: Path) -> Settings:
+    """Whoever has no state of their own means the service's, in ``system``, and is told where they may not look there.
+
+    Else a maintenance window would be written into a new store, and be read by nobody.
+    """
+    own = settings.state_dir
+    if "state_dir" in settings.model_fields_set or own.exists() or not system.is_dir():
+        return settings
+    return settings.model_copy(update={"state_dir": system})
 
 
 def settings_of_process(context: click.Context) -> Settings:

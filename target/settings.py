@@ -132,11 +132,14 @@ def is_loopback(address: str) -> bool:
         return host == "localhost"
 
 
+SYSTEM_STATE = Path("/var/lib/sermon-monitor")
+"""The service's own (deploy/sermon-uploader-health-monitor.service)."""
+
+
 def default_state_dir() -> Path:
     """``/var/lib/sermon-monitor`` where it may be written (root, our container), else the user's own state directory."""
-    system = Path("/var/lib/sermon-monitor")
-    if os.geteuid() == 0 or os.access(system, os.W_OK):
-        return system
+    if os.geteuid() == 0 or os.access(SYSTEM_STATE, os.W_OK):
+        return SYSTEM_STATE
     base = Path(os.environ.get("XDG_STATE_HOME", ""))
     if not base.is_absolute():  # to be passed over then (XDG Base Directory Specification)
         base = Path.home() / ".local" / "state"
