@@ -5,8 +5,6 @@ By which of the three stands in policy.yml: each plot has a name for each of the
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -69,7 +67,7 @@ async def limited(world: World) -> None:
     """GitHub takes no dispatch for a while, or until it is too late."""
     world.github.play(Script(0.1, 0.1))
     world.deployment.deploy_bad()
-    await _dispatches_answered(world, 429, world.rng.choice((3.0, 12.0, 12.0)))
+    await _dispatches_answered(world, 429, world.rng.choice((3.0, 12.0, 12.0, 12.0)))
     await _by_itself(world)
 
 
@@ -89,12 +87,15 @@ async def not_taken(world: World) -> None:
 
 
 async def _dispatches_answered(world: World, status: int, seconds: float) -> None:
-    """Every dispatch is answered so and not taken, whatever else is made good meanwhile."""
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends and not world.deployment.well(APP):
-        world.github.fail_next(status, {"Retry-After": "0.2"}, method="POST", part="dispatches")
-        await asyncio.sleep(0.01)
-        world.github.calm()
+    """Every dispatch is answered so and not taken, until all is well again or that long."""
+    world.mischief.scripted = True
+    world.github.calm()
+    world.github.fail_next(
+        status, {"Retry-After": "0.2"}, times=10_000, method="POST", part="dispatches"
+    )
+    await world.until(lambda: world.deployment.well(APP), seconds)
+    world.github.calm()
+    world.mischief.scripted = False
 
 
 BY_ITSELF: dict[str, Callable[[World], Awaitable[None]]] = {

@@ -27,6 +27,8 @@ class Mischief:
     deployment: Deployment
     clock: Clock
     rng: random.Random
+    scripted: bool = False
+    """A plot says what GitHub does: chance leaves it alone."""
 
     async def run(self) -> None:
         tricks: tuple[tuple[int, Callable[[], None]], ...] = (
@@ -50,7 +52,8 @@ class Mischief:
     def calm(self) -> None:
         """What was prepared and has not happened does not happen."""
         self.discord.calm()
-        self.github.calm()
+        if not self.scripted:
+            self.github.calm()
         self.deployment.lost_answers = 0
 
     def _method(self) -> str | None:
@@ -77,6 +80,8 @@ class Mischief:
         self.discord.lie_next(status, "<html>not what you asked for</html>", method=self._method())
 
     def _github_fails(self) -> None:
+        if self.scripted:
+            return
         kind = self.rng.choice(("500", "limit", "lost", "html"))
         match kind:
             case "500":
@@ -89,12 +94,14 @@ class Mischief:
                 self.github.fail_next(502, body="<html>unicorn</html>", method="GET")
 
     def _github_lies(self) -> None:
+        if self.scripted:
+            return
         status = self.rng.choice((200, 204, 500, 502))
         method = self.rng.choice(("POST", "GET"))
         self.github.lie_next(status, "<html>unicorn</html>", method=method)
 
     def _stalls(self) -> None:
-        standin = self.rng.choice((self.discord, self.github))
+        standin = self.discord if self.scripted else self.rng.choice((self.discord, self.github))
         standin.stall(self.rng.uniform(*STALL_SECONDS))
 
     def _engine_loses_an_answer(self) -> None:

@@ -113,6 +113,9 @@ class World:
             self.app_url, self.minio_url = await stack.enter_async_context(
                 endpoints(self.deployment)
             )
+            self.mischief = Mischief(
+                self.discord, self.github, self.deployment, self.clock, self.rng
+            )
             self.listing_url = await stack.enter_async_context(self.listing.serving())
             yield
 
@@ -186,10 +189,12 @@ class World:
         """Whether Discord has heard whom to call."""
         return any(CONTACTS in m.content for m in self.discord.messages)
 
-    async def until(self, condition: Callable[[], bool]) -> bool:
+    async def until(
+        self, condition: Callable[[], bool], patience_seconds: float = PATIENCE_SECONDS
+    ) -> bool:
         """Until it holds, or the plot's patience is over. Whether it holds."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(patience_seconds):
                 while not condition():  # noqa: ASYNC110 - four things may change it
                     await asyncio.sleep(0.05)
                 return True
@@ -203,18 +208,17 @@ class World:
     async def play(self) -> None:
         """All of it; problems are in ``outcome``."""
         self.prometheus.evaluate()
-        mischief = Mischief(self.discord, self.github, self.deployment, self.clock, self.rng)
         living = asyncio.create_task(self._live())
         background = [asyncio.create_task(one.run()) for one in self.managers]
         background.append(asyncio.create_task(self._evaluate()))
         background.append(asyncio.create_task(self.deployment.project.serve(self.deployment.up)))
-        trouble = asyncio.create_task(mischief.run())
+        trouble = asyncio.create_task(self.mischief.run())
         try:
             await self._alive(living, self._opened())
             for name in self.scenario.plots:
                 await self._alive(living, PLOTS[name](self))
             trouble.cancel()
-            mischief.calm()
+            self.mischief.calm()
             await self._alive(living, asyncio.sleep(self.pause(AFTERWARDS_SECONDS)))
             self.endless = True
             for manager in self.managers:
