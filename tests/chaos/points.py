@@ -168,7 +168,8 @@ def _message(old: Row | None, new: Row) -> str:
     if new["delivered"] != old["delivered"]:
         if not new["message_id"] or new["error"]:
             return f"{kind}: given up"
-        return f"{kind}: {'posted' if old['message_id'] is None else 'edited'}"
+        again = "posted again" if kind == "call" else "edited"
+        return f"{kind}: {'posted' if old['message_id'] is None else again}"
     return f"{kind}: not sent yet" if new["error"] and new["error"] != old["error"] else ""
 
 
