@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -271,25 +269,6 @@ def test_a_lack_of_descriptors_leaves_no_file_out_for_good(
             usage(tmp_path)
     assert refused.value.reason == "missing"
     assert named(usage(tmp_path))["memory_rss"] == 81_920
-
-
-def test_the_limit_of_open_files_is_raised_and_kept_to() -> None:
-    """In a process of its own, whose limits are its own."""
-    told = subprocess.run(
-        [sys.executable, "-c", _LIMITED], capture_output=True, text=True, check=True
-    )
-    assert told.stdout.split() == ["False", "True", "300"]
-
-
-_LIMITED = """
-import resource
-from exporter.cgroup_reader import Descriptors, raise_descriptor_limit
-resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300))
-print(Descriptors().take(20))
-raise_descriptor_limit()
-print(Descriptors().take(20))
-print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-"""
 
 
 def test_descriptors_are_given_back(tmp_path: Path) -> None:
