@@ -71,10 +71,10 @@ class CreateBackup:
                 key=key.wrapped if key else None,
                 data=data,
             )
-            made = self._finish(manifest, found, key, began, disk)
+            made, without = self._finish(manifest, found, key, began, disk)
             if self.access:
                 Journal(parent, key).clear()
-        return _words(made)
+        return _words(made) + without
 
     def _data(self, access: Credentials, key: Key | None, hands: Hands) -> tuple[Data, Fetched]:
         parent, objects = self.folder.parent, Objects(access)
@@ -90,13 +90,18 @@ class CreateBackup:
 
     def _finish(
         self, manifest: Manifest, found: Fetched | None, key: Key | None, began: float, disk: int
-    ) -> Manifest:
-        """Everything is on the disk before the manifest is, and that before the name. Raises OSError."""
+    ) -> tuple[Manifest, str]:
+        """Everything is on the disk before the manifest is, and that before the name. Raises OSError.
+
+        What was made, and in words what is not in it.
+        """
         parent = self.folder.parent
         unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=parent))  # 0700
         try:
             kept = [copied(one, unfinished, key) for one in self.files]
-            kept += self._ours(unfinished, key)
+            kept.append(written(unfinished, IMAGES, (self.images.encode(),), key))
+            store, without = self._store(unfinished, key)
+            kept += store
             if found is not None:
                 kept.append(written(unfinished, INDEX, index.lines(found.entries), key))
                 sync_filesystem(disk)  # the contents: once for all of them
@@ -110,13 +115,18 @@ class CreateBackup:
         except BaseException:  # Ctrl-C too: half a backup must not stay
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
-        return manifest
+        return manifest, without
 
-    def _ours(self, folder: Path, key: Key | None) -> Iterator[Kept]:
-        yield written(folder, IMAGES, (self.images.encode(),), key)
-        if self.store is not None:
-            kept = written(folder, database.NAME, (database.taken(self.store),), key)
-            yield kept.model_copy(update={"source": str(self.store)})
+    def _store(self, folder: Path, key: Key | None) -> tuple[list[Kept], str]:
+        """A damaged one keeps neither the configuration nor the sermons from being saved."""
+        if self.store is None:
+            return [], ""
+        try:
+            image = database.taken(self.store)
+        except StepError as error:
+            return [], f"; without the monitor's store: {error}"
+        kept = written(folder, database.NAME, (image,), key)
+        return [kept.model_copy(update={"source": str(self.store)})], ""
 
 
 @dataclass(frozen=True)

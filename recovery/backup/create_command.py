@@ -20,11 +20,13 @@ from recovery.backup.manifest import Kind
 from recovery.backup.objects import Credentials, credentials
 from recovery.backup.places import available_bytes, filesystem, leaves_the_machine, writable
 from recovery.backup.project import project_files
+from recovery.backup.shelf import opens_none
 from recovery.backup.status import Tell
 from recovery.checks.storage import size
 from recovery.deployments import Facts, gather
 from recovery.options import changes
 from recovery.run import Flags, Session, change
+from recovery.settings import RecoverySettings
 from recovery.steps import Plan, Step, StepError
 
 name_argument = click.argument(
@@ -50,6 +52,8 @@ class How:
     """Why the sermons cannot be had."""
     filesystem: str = ""
     """Of BACKUP_DIR."""
+    other_key: bool = False
+    """BACKUP_KEY is none of those that the backups there were made with."""
     left_out: tuple[str, ...] = ()
     """Files that the compose files refer to and that cannot be saved."""
 
@@ -111,10 +115,18 @@ def plan_for(
         full,
         data_problem,
         filesystem(settings.backup_dir),
+        _other_key(settings),
         project_files(settings, facts.containers).left_out,
     )
     room = available_bytes(settings.backup_dir)
     return plan_backup(facts, name, tuple(sources(facts)), images, problem, room, how)
+
+
+def _other_key(settings: RecoverySettings) -> bool:
+    try:
+        return opens_none(settings.backup_dir, settings.backup_key)
+    except OSError:  # whoever may not see them
+        return False
 
 
 def _store(session: Session) -> Path | None:
@@ -209,6 +221,11 @@ def _notes(facts: Facts, images_problem: str, how: How) -> list[str]:
         notes.append("the sermons are not in it: MinIO's data are left where they are")
     if how.passphrase is not None:
         notes.append("it is encrypted: without BACKUP_KEY nobody can restore it, we neither")
+    if how.other_key:
+        notes.append(
+            "BACKUP_KEY is another than that of the backups that are there: a new chain begins, all is read anew, "
+            "and the old ones need the old key"
+        )
     if facts.compose_problem:
         notes.append(facts.compose_problem)
     notes += [f"not in it: {words}" for words in how.left_out]

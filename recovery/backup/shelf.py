@@ -13,7 +13,15 @@ from pydantic import SecretStr
 from recovery.backup import index
 from recovery.backup.blobs import DATA, Blobs
 from recovery.backup.manifest import INDEX, MANIFEST, Manifest, check_seal, digest_of, read_manifest
-from recovery.backup.sealing import DamagedError, Key, OtherKeyError, new_key, open_key, opened
+from recovery.backup.sealing import (
+    DamagedError,
+    Key,
+    OtherKeyError,
+    Wrapped,
+    new_key,
+    open_key,
+    opened,
+)
 from recovery.steps import StepError
 from target.durations import format_duration
 from target.settings import secret
@@ -82,6 +90,23 @@ def key_to_write(directory: Path, passphrase: SecretStr | None) -> Key | None:
             except OtherKeyError:
                 continue  # made with another BACKUP_KEY
     return new_key(text)
+
+
+def opens_none(directory: Path, passphrase: SecretStr | None) -> bool:
+    """Whether there are backups under a key, and BACKUP_KEY is that of none. Raises OSError."""
+    text = secret(passphrase)
+    if not text:
+        return False
+    locked = {one.manifest.key for one in shelf(directory) if one.manifest} - {None}
+    return bool(locked) and not any(_opens(text, wrapped) for wrapped in locked if wrapped)
+
+
+def _opens(passphrase: str, wrapped: Wrapped) -> bool:
+    try:
+        open_key(passphrase, wrapped)
+    except OtherKeyError:
+        return False
+    return True
 
 
 def key_to_read(folder: Path, manifest: Manifest, passphrase: SecretStr | None) -> Key | None:

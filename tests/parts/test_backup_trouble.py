@@ -147,11 +147,24 @@ def test_a_drill_does_not_pass_over_a_newest_that_cannot_be_used(
 def test_another_key_fails_no_daily_backup(place: Place, storage: Storage) -> None:
     """Whose contents are whose only the old key tells: nothing goes, and the words say for whose sake."""
     place.verb("backup-create", "mine", "--with-data", env=KEY)
-    for _ in range(2):
+    for again in (False, True):
         done = place.verb("backup-daily", "--without-drill", env=OTHER | NONE)
+        assert ("a new chain begins" in str(done["plan"]["notes"])) != again
     assert "no content was removed" in done["steps"][-1]["result"]
     assert "mine: BACKUP_KEY is not the key" in done["steps"][-1]["result"]
     place.verb("backup-verify", "mine", env=KEY)
+
+
+def test_a_damaged_store_keeps_nothing_else_from_being_saved(
+    place: Place, storage: Storage
+) -> None:
+    place.store.write_bytes(b"no database" * 99)
+    done = place.verb("backup-create", "one", "--with-data")
+    assert "; without the monitor's store: " in done["steps"][0]["result"]
+    assert "file is not a database" in done["steps"][0]["result"]
+    place.verb("backup-drill")
+    notes = place.verb("backup-restore", "--with-data", "--dry-run")["plan"]["notes"]
+    assert "the monitor's store is not in this backup" in notes
 
 
 def test_a_backup_without_a_key_is_noted_where_there_is_one(place: Place) -> None:
