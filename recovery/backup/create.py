@@ -157,16 +157,20 @@ def _directory(path: Path) -> Iterator[int]:
         os.close(handle)
 
 
+class AtWorkError(StepError):
+    """Another one is at work."""
+
+
 @contextmanager
 def alone(directory: Path) -> Iterator[None]:
-    """Only one at a time writes or removes contents. Raises StepError."""
+    """Only one at a time writes or removes contents. Raises AtWorkError."""
     try:
         with exclusive(
             directory / LOCK, f"pid {os.getpid()} since {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         ):
             yield
     except LockHeldError as error:
-        raise StepError(f"another backup is at work: {error}") from error
+        raise AtWorkError(f"another backup is at work: {error}") from error
 
 
 def _former(directory: Path, key: Key | None) -> dict[tuple[str, str], index.Entry]:

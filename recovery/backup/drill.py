@@ -23,7 +23,7 @@ import click
 import yaml
 
 from recovery.backup import database
-from recovery.backup.create import alone
+from recovery.backup.create import AtWorkError, alone
 from recovery.backup.create_command import environment, name_argument
 from recovery.backup.files import IMAGES, LEDGER, PROJECT
 from recovery.backup.index import Entry
@@ -111,6 +111,8 @@ class Drill:
                 words = self._tried(hands)
             if self.damaged:
                 raise StepError(f"{name} can be restored, but {'; '.join(self.damaged)}")
+        except AtWorkError:  # it was not tried: that says nothing of the backup
+            raise
         except EXPECTED as error:
             drilled(directory, ok=False, words=words_of(error)[:300], name=name)
             raise

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from recovery.backup.create import alone
 from recovery.backup.manifest import Bucket, read_manifest
 from recovery.backup.objects import Objects
 from tests.parts.backup_kit import COMPOSE, Place, clear, fill, seen
@@ -111,11 +112,13 @@ def drilled(place: Place) -> Any:
 
 
 def test_a_drill_that_cannot_begin_has_failed(place: Place, storage: Storage) -> None:
-    """A lost key is what BackupDrillFailed is for; a slip of a person who names a backup is not."""
+    """A lost key is what BackupDrillFailed is for; a slip of a person who names a backup, or a backup at work, is not."""
     place.verb("backup-create", "one", "--with-data", env=KEY)
     place.verb("backup-drill", env=KEY)
     place.verb("backup-drill", "no-such", code=1, env=KEY)
     place.verb("backup-drill", "--dry-run", env=OTHER)
+    with alone(place.backups):
+        assert "at work" in place.verb("backup-drill", code=1, env=KEY)["words"]
     assert drilled(place)["ok"]
     for env, words in (({}, "is encrypted"), (OTHER, "is not the key")):
         place.verb("backup-drill", env=KEY)
