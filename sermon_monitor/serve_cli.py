@@ -8,6 +8,7 @@ from receiver.deciding.policy import PolicyError
 from receiver.store.database import StoreError
 from sermon_monitor import serve
 from sermon_monitor.deployments import left_to_each
+from sermon_monitor.log_handler import never_wait
 from sermon_monitor.settings import without_effect
 from sermon_monitor.terminal import every_deployment, fail, settings_of_process
 
@@ -26,6 +27,7 @@ def serve_command(context: click.Context, only: serve.Only) -> None:
     found = every_deployment(context, settings)
     for name in [*without_effect(settings), *left_to_each(settings, found)]:
         click.echo(f"sermon-monitor: {name} is set and has no effect", err=True)
+    never_wait()
     try:
         serve.serve(settings, only, context.obj, found)
     except (serve.StartError, StoreError) as error:
