@@ -115,18 +115,24 @@ def _check(words: list[str], line: str) -> None:
         assert words[0] in _KNOWN, line
 
 
-def _parse(group: click.Group, path: str, words: list[str], line: str) -> None:
-    """Verb and options are those of the real command; values are not looked at."""
-    context = click.Context(group, info_name=path)
+def _parse(
+    group: click.Group, path: str, words: list[str], line: str, parent: click.Context | None = None
+) -> None:
+    """Verb and options are those of the real command; values are not looked at.
+
+    As click itself does it: a command keeps its help option as its first context had it.
+    """
+    context = click.Context(group, parent, path, **group.context_settings)
     name = next((word for word in words if not word.startswith("-")), "")
     command = group.get_command(context, name)
     assert command is not None, f"no such command: {line}"
     rest = words[words.index(name) + 1 :]
     if isinstance(command, click.Group):
-        _parse(command, f"{path} {name}", rest, line)
+        _parse(command, f"{path} {name}", rest, line, context)
         return
     try:
-        _, left, _ = command.make_parser(click.Context(command, info_name=name)).parse_args(rest)
+        alone = click.Context(command, context, name, **command.context_settings)
+        _, left, _ = command.make_parser(alone).parse_args(rest)
     except click.UsageError as error:
         pytest.fail(f"{line}: {error.message}")
     assert not left, f"too many words: {line}"
