@@ -88,7 +88,7 @@ def _read(path: Path) -> bytes:
 
 def _make(path: Path) -> bytes:
     """Whole or not at all, and on the disk before it signs anything."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     key = secrets.token_bytes(KEY_BYTES)
     replace_bytes(path, key, lambda handle: os.fchmod(handle, 0o600))
     return key

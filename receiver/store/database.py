@@ -68,7 +68,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         raise StoreError(f"{path}: is a directory")
     try:
         if not read_only:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         mode = "ro" if read_only else "rwc"
         connection = sqlite3.connect(
             f"file:{quote(str(path))}?mode={mode}",

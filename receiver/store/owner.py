@@ -22,7 +22,7 @@ class Owner:
         if self._handle is not None:
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             handle = _open(self._path.with_suffix(".lock"))
         except OSError as error:
             raise of_system(self._path, error) from error

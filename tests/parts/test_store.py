@@ -110,6 +110,11 @@ async def test_any_folder_will_do(tmp_path: Path, name: str) -> None:
     assert database.path.exists()
 
 
+def test_the_folder_that_it_makes_is_nothing_to_others(tmp_path: Path) -> None:
+    connect(tmp_path / "state" / "receiver.sqlite3").close()
+    assert not (tmp_path / "state").stat().st_mode & 0o007
+
+
 async def test_a_full_disk_is_said_and_gets_over(database: Database) -> None:
     def fill(c: Connection) -> None:
         for _ in range(1000):
