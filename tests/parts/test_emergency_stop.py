@@ -36,7 +36,7 @@ LOST = {
     "expires_at": "2026-01-01T00:00:00Z",
     "inputs": {"expires_at": "2026-01-01T00:00:00Z"},
     "service": "app",
-    "target": {"image_id": "sha256:1", "title": "v1", "revision": ""},
+    "target": {"image_id": "", "title": "a1a1a1a", "revision": "a1a1a1a"},
 }
 """A dispatch of which no run is to be found, while this machine cannot do it either."""
 
