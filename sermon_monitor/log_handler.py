@@ -54,9 +54,13 @@ class NeverWaiting(logging.Handler):
 
 
 def never_wait() -> None:
-    """From here on the log is written so, as it was set up."""
+    """From here on the log is written so, as it was set up; where there is no stderr to write to, it stays as it is."""
+    try:
+        descriptor = sys.stderr.fileno()
+    except (AttributeError, OSError):
+        return  # it is closed, or none of the system's: nobody can be waited for
     root = logging.getLogger()
-    handler = NeverWaiting(sys.stderr.fileno())
+    handler = NeverWaiting(descriptor)
     handler.setFormatter(root.handlers[0].formatter)
     root.handlers[:] = [handler]
 

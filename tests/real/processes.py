@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import os
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 Answer = TypeVar("Answer")
+_tried = itertools.count(os.getpid())
 
 
 @dataclass
@@ -126,11 +129,17 @@ def wait_for(
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A TCP port of the loopback interface that nobody listens on now.
+
+    Below those that the kernel gives to whoever connects (ip_local_port_range), and each worker has its own: what is
+    started a moment later finds it free.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw99").removeprefix("gw")) % 16
+    while True:
+        port = 16_384 + worker * 1000 + next(_tried) % 1000
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def fetch(

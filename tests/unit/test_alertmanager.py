@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from receiver.hearing.alertmanager import (
@@ -240,11 +240,13 @@ def test_any_bytes(text: bytes) -> None:
     _parses_or_says_why(text)
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(sorted(BODY)), _json))
 def test_any_value_in_any_field(changes: dict[str, Any]) -> None:
     _parses_or_says_why(body(**changes))
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(sorted(ALERT)), _json))
 def test_any_value_in_any_field_of_an_alert(changes: dict[str, Any]) -> None:
     _parses_or_says_why(one(**changes))

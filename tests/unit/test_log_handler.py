@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import re
 
-from sermon_monitor.log_handler import NeverWaiting
+import pytest
+
+from sermon_monitor.log_handler import NeverWaiting, never_wait
 
 
 def record(words: str) -> logging.LogRecord:
@@ -47,3 +50,11 @@ def test_what_nobody_reads_is_lost_and_said() -> None:
     os.close(reader)
     handler.handle(record("a reader that is gone"))
     os.close(writer)
+
+
+def test_where_there_is_no_stderr_the_log_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = list(logging.getLogger().handlers)
+    for none in (None, io.StringIO()):
+        monkeypatch.setattr("sys.stderr", none)
+        never_wait()
+        assert logging.getLogger().handlers == before

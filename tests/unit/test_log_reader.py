@@ -230,7 +230,7 @@ _ALIKE = st.lists(
     st.builds(Written, st.sampled_from([1, 1, 2]), _SAME.map(str.encode)), max_size=40
 ).map(lambda lines: [Written(1, one.encode()) for one in _SEEN] * 10 + lines)
 _SIZES = st.lists(st.integers(1, 5000), min_size=1, max_size=4)
-_LONG = settings(max_examples=100, deadline=None)
+_LONG = settings(max_examples=60, deadline=None)
 
 
 @_LONG

@@ -16,7 +16,13 @@ from tests.real.product import Product
 from tests.real.project import Project
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
-MOMENTS = ["begun", "pinned", "replaced", "verifying"]
+_LONG = pytest.mark.long
+MOMENTS = [
+    "begun",
+    pytest.param("pinned", marks=_LONG),
+    pytest.param("replaced", marks=_LONG),
+    "verifying",
+]
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

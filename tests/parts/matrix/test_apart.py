@@ -11,7 +11,10 @@ from tests.parts.matrix.states import every_verb
 pytestmark = pytest.mark.engine
 
 
-@pytest.mark.parametrize("state", ["running", "stopped", "half-up", "port taken"])
+@pytest.mark.parametrize(
+    "state",
+    ["running", "stopped", pytest.param("half-up", marks=pytest.mark.long), "port taken"],
+)
 def test_every_verb_does_what_it_says(apart: Place, state: str) -> None:
     every_verb(apart, state)
 

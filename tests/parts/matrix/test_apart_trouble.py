@@ -16,7 +16,7 @@ pytestmark = pytest.mark.engine
         "directory missing",
         "engine down",
         "disk full",
-        "directory of another user",
+        pytest.param("directory of another user", marks=pytest.mark.long),
         "no access to Docker",
     ],
 )
