@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ async def chromium() -> AsyncIterator[Browser]:
     if program is None:
         debian.install(*PACKAGES)
         program = shutil.which("chromium")
+    os.environ["NODE_DISABLE_COMPILE_CACHE"] = "1"  # or Playwright's own program leaves one in /tmp
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
         try:

@@ -64,7 +64,12 @@ def identities() -> str:
 
 def command(directory: Path, port: int) -> list[str | Path]:
     """The server's command line; s3.json and the directory data are in ``directory``."""
-    words: list[str | Path] = [Path(sys.executable).with_name("weed"), "server", "-s3"]
+    words: list[str | Path] = [
+        Path(sys.executable).with_name("weed"),
+        "-logtostderr",
+        "server",
+        "-s3",
+    ]
     words += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
     words += [f"-dir={directory / 'data'}", f"-s3.config={directory / 's3.json'}"]
     words += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
