@@ -65,7 +65,7 @@ async def test_the_sign_of_life_goes_out_when_the_watchdog_comes(tmp_path: Path)
     assert [e["event"] for e in logs].count("the sign of life goes out") == 1
 
 
-@pytest.mark.parametrize("trouble", ["500", "gone"])
+@pytest.mark.parametrize("trouble", ["500", pytest.param("gone", marks=pytest.mark.long)])
 async def test_a_sign_of_life_that_does_not_arrive(tmp_path: Path, trouble: str) -> None:
     with capture_logs() as logs:
         async with outside() as there:

@@ -184,9 +184,9 @@ def cannot_be_cancelled(github: GitHub) -> None:
         (disabled, {}, "rollback.yml is disabled_manually", []),
         (refused, {}, "GitHub refused the dispatch: GitHub answered 422: No ref found", []),
         (no_runner, {"queue_deadline": "1s"}, "no runner took it in time; run 16000000001 ended as cancelled", ["cancelled"]),
-        (invalid, {}, "ended as startup_failure", ["startup_failure"]),
-        (lost, {"run_lookup": "300ms", "queue_deadline": "2s"}, "should there be one, it has expired", []),
-        (cannot_be_cancelled, {"run_lookup": "300ms", "queue_deadline": "1s"}, "it could not be cancelled, but it has expired", [None]),
+        pytest.param(invalid, {}, "ended as startup_failure", ["startup_failure"], marks=pytest.mark.long),
+        pytest.param(lost, {"run_lookup": "300ms", "queue_deadline": "2s"}, "should there be one, it has expired", [], marks=pytest.mark.long),
+        pytest.param(cannot_be_cancelled, {"run_lookup": "300ms", "queue_deadline": "1s"}, "it could not be cancelled, but it has expired", [None], marks=pytest.mark.long),
     ],
 )  # fmt: skip
 async def test_where_github_cannot_do_it_this_machine_does(

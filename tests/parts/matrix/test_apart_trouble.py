@@ -13,7 +13,7 @@ pytestmark = pytest.mark.engine
 @pytest.mark.parametrize(
     "state",
     [
-        "directory missing",
+        pytest.param("directory missing", marks=pytest.mark.long),
         "engine down",
         "disk full",
         pytest.param("directory of another user", marks=pytest.mark.long),
