@@ -22,9 +22,9 @@ run: $(VENV)/.run ## start exporter and receiver on loopback; actions stay dry u
 
 test: $(VENV)/.dev ## lint, then the tests on real parts, but for the long ones (as root, Debian packages are installed)
 	@$(BIN)/python -m tests.real & real=$$!; trap 'kill $$real 2>/dev/null || true' EXIT; $(MAKE) lint; wait $$real; trap - EXIT
-	@$(BIN)/python -m pytest -p no:cacheprovider -n 6 --dist loadfile --no-loadscope-reorder --durations=10 -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest -p no:cacheprovider -n 5 --dist loadfile --no-loadscope-reorder --durations=10 -m "not long" $(ARGS)
 
-long: $(VENV)/.dev ## the long tests: the toolkit's matrix with everything in one container, with bad versions and in three more states, kills while putting back, the whole compose stack, units under systemd, rules that play days, the workflow that deploys, two hundred incidents under receivers that are killed, a dead Prometheus that is asked
+long: $(VENV)/.dev ## the long tests: the toolkit's matrix with everything in one container, with bad versions and in four more states, kills while putting back, the whole compose stack, units under systemd, rules that play days, the workflow that deploys, two hundred incidents under receivers that are killed, a dead Prometheus that is asked
 	@$(BIN)/python -m tests.real
 	@$(BIN)/python -m pytest -p no:cacheprovider -n 2 --dist loadfile --durations=10 -m long $(ARGS)
 	@$(BIN)/python -m pytest -p no:cacheprovider -n 2 --dist loadfile -m "not long and not file" --store postgres $(ON_POSTGRES)

@@ -105,6 +105,7 @@ def stack(binaries: Binaries, tmp_path: Path, webhook: tuple[str, Any]) -> Itera
     stack.stop()
 
 
+@pytest.mark.long
 async def test_both_daemons_start_with_the_compose_flags_and_the_watchdog_arrives(
     stack: Stack, webhook: tuple[str, list[tuple[str | None, Any]]]
 ) -> None:

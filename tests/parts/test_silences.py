@@ -173,6 +173,7 @@ async def test_at_a_real_alertmanager(am: Alertmanager, tmp_path: Path) -> None:
 
 
 @pytest.mark.daemons
+@pytest.mark.long
 async def test_what_is_silenced_is_seen_and_acted_on_at_the_end(
     am: Alertmanager, tmp_path: Path
 ) -> None:

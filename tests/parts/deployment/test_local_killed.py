@@ -21,7 +21,7 @@ MOMENTS = [
     "begun",
     pytest.param("pinned", marks=_LONG),
     pytest.param("replaced", marks=_LONG),
-    "verifying",
+    pytest.param("verifying", marks=_LONG),
 ]
 
 

@@ -186,6 +186,7 @@ def _locked(project: Project) -> bool:
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_a_cancelled_run_leaves_no_half_change(
     run: Run, client: Engine, app_images: AppImages, project: Project, tmp_path: Path
 ) -> None:

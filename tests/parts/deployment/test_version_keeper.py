@@ -93,6 +93,7 @@ def test_a_gap_or_a_start_begins_the_proof_anew(
     assert [r.verdict for r in again.keeper.ledger.releases] == ["good"]
 
 
+@pytest.mark.long
 def test_more_than_two_kept_images_are_let_go(
     running: Project,
     settings: DeploymentSettings,

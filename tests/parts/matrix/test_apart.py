@@ -13,7 +13,12 @@ pytestmark = pytest.mark.engine
 
 @pytest.mark.parametrize(
     "state",
-    ["running", "stopped", pytest.param("half-up", marks=pytest.mark.long), "port taken"],
+    [
+        "running",
+        "stopped",
+        pytest.param("half-up", marks=pytest.mark.long),
+        pytest.param("port taken", marks=pytest.mark.long),
+    ],
 )
 def test_every_verb_does_what_it_says(apart: Place, state: str) -> None:
     every_verb(apart, state)
