@@ -6,11 +6,12 @@ a file. As a daemon thread it does not keep the process from exiting while a job
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import TypeVar
+
+from target.blocking import answered
 
 Result = TypeVar("Result")
 
@@ -31,29 +32,8 @@ class Lane:
         self._jobs.put(job)
 
     async def result(self, call: Callable[[], Result]) -> Result:
-        """What ``call`` returns, once those before it are done. Raises OSError, as ``call`` does; it raises nothing else."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
-
-        def deliver(result: Result | None, error: OSError | None) -> None:
-            if future.done():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(result)  # type: ignore[arg-type]
-
-        def job() -> None:
-            result, failure = None, None
-            try:
-                result = call()
-            except OSError as error:
-                failure = error
-            try:
-                loop.call_soon_threadsafe(deliver, result, failure)
-            except RuntimeError:
-                return  # the loop has been closed meanwhile: nobody waits
-
+        """What ``call`` returns, once those before it are done. Raises what ``call`` does."""
+        future, job = answered(call)
         self.do(job)
         return await future
 

@@ -18,7 +18,7 @@ def initialise(directory: Path, discord_webhook_url: str | None) -> list[str]:
     and again. The files are readable by all inside the volume: the readers run under other user
     ids, and nobody but them has the volume. Raises OSError.
     """
-    directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     changed = []
     for name in GENERATED:
         path = directory / name

@@ -47,28 +47,34 @@ class Blocking(Generic[Result]):
         return future.result()
 
     def _start(self, call: Callable[[], Result]) -> asyncio.Future[Result]:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
-        # An answer that nobody waits for any more is still an answer taken note of.
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        future, work = answered(call)
         self._running, self._began = future, time.monotonic()
-
-        def deliver(result: Result | None, error: BaseException | None) -> None:
-            if future.done():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(result)  # type: ignore[arg-type]
-
-        def work() -> None:
-            result, error = None, None
-            try:
-                result = call()
-            except BaseException as raised:  # noqa: BLE001 - handed to the one who waits, whatever it is
-                error = raised
-            with suppress(RuntimeError):  # the loop has been closed meanwhile: nobody waits
-                loop.call_soon_threadsafe(deliver, result, error)
-
         threading.Thread(target=work, name=self.what, daemon=True).start()
         return future
+
+
+def answered(call: Callable[[], Result]) -> tuple[asyncio.Future[Result], Callable[[], None]]:
+    """What another thread is to run, which raises nothing, and the future of what ``call`` returns or raises there."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Result] = loop.create_future()
+    # An answer that nobody waits for any more is still an answer taken note of.
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def deliver(result: Result | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = call()
+        except BaseException as raised:  # noqa: BLE001 - handed to the one who waits, whatever it is
+            error = raised
+        with suppress(RuntimeError):  # the loop has been closed meanwhile: nobody waits
+            loop.call_soon_threadsafe(deliver, result, error)
+
+    return future, work

@@ -105,6 +105,7 @@ def plan_for(
             access = credentials(settings, settings, environment(settings.compose_project_dir))
         except StepError as error:
             data_problem = str(error)
+    ours = project_files(settings, facts.containers)
     store = _store(session)
     how = How(
         kind,
@@ -116,10 +117,10 @@ def plan_for(
         data_problem,
         filesystem(settings.backup_dir),
         _other_key(settings),
-        project_files(settings, facts.containers).left_out,
+        ours.left_out,
     )
     room = available_bytes(settings.backup_dir)
-    return plan_backup(facts, name, tuple(sources(facts)), images, problem, room, how)
+    return plan_backup(facts, name, tuple(sources(facts, ours)), images, problem, room, how)
 
 
 def _other_key(settings: RecoverySettings) -> bool:
@@ -138,7 +139,8 @@ def _store(session: Session) -> Path | None:
 def has_room(session: Session, facts: Facts) -> bool:
     """Whether BACKUP_DIR has room for the configuration and the store."""
     store = _store(session)
-    needed = sum(one.bytes for one in sources(facts))
+    ours = project_files(facts.settings, facts.containers)
+    needed = sum(one.bytes for one in sources(facts, ours))
     needed += store.stat().st_size if store else 0
     return needed <= available_bytes(session.settings.backup_dir)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recovery.backup.manifest import Kept
-from recovery.backup.project import ENVS, project_files
+from recovery.backup.project import ENVS, ProjectFiles
 from recovery.backup.sealing import Key, sealed
 from recovery.deployments import Facts
 from recovery.ledger import ledger_path
@@ -33,9 +33,8 @@ class Source:
     bytes: int
 
 
-def sources(facts: Facts) -> Iterator[Source]:
+def sources(facts: Facts, ours: ProjectFiles) -> Iterator[Source]:
     """The files of the project, and the ledger."""
-    ours = project_files(facts.settings, facts.containers)
     found = {f"{PROJECT}{name}": path for name, path in ours.files.items()}
     found[LEDGER] = ledger_path(facts.settings)
     for name, path in found.items():

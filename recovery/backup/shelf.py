@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -80,16 +81,8 @@ def key_to_write(directory: Path, passphrase: SecretStr | None) -> Key | None:
     text = secret(passphrase)
     if not text:
         return None
-    tried = set()
-    for one in shelf(directory) if directory.exists() else ():
-        wrapped = one.manifest.key if one.manifest else None
-        if wrapped is not None and wrapped not in tried:
-            tried.add(wrapped)
-            try:
-                return open_key(text, wrapped)
-            except OtherKeyError:
-                continue  # made with another BACKUP_KEY
-    return new_key(text)
+    found = _keys(directory) if directory.exists() else []
+    return _unlocked(found, text) or new_key(text)
 
 
 def opens_none(directory: Path, passphrase: SecretStr | None) -> bool:
@@ -97,16 +90,22 @@ def opens_none(directory: Path, passphrase: SecretStr | None) -> bool:
     text = secret(passphrase)
     if not text:
         return False
-    locked = {one.manifest.key for one in shelf(directory) if one.manifest} - {None}
-    return bool(locked) and not any(_opens(text, wrapped) for wrapped in locked if wrapped)
+    found = _keys(directory)
+    return bool(found) and _unlocked(found, text) is None
 
 
-def _opens(passphrase: str, wrapped: Wrapped) -> bool:
-    try:
-        open_key(passphrase, wrapped)
-    except OtherKeyError:
-        return False
-    return True
+def _keys(directory: Path) -> list[Wrapped]:
+    """Those of the backups, each once, the newest's first."""
+    keys = (one.manifest.key for one in shelf(directory) if one.manifest)
+    return list(dict.fromkeys(key for key in keys if key is not None))
+
+
+def _unlocked(keys: Iterable[Wrapped], passphrase: str) -> Key | None:
+    """The first that BACKUP_KEY opens."""
+    for wrapped in keys:
+        with suppress(OtherKeyError):  # made with another BACKUP_KEY
+            return open_key(passphrase, wrapped)
+    return None
 
 
 def key_to_read(folder: Path, manifest: Manifest, passphrase: SecretStr | None) -> Key | None:

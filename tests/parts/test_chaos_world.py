@@ -56,14 +56,20 @@ async def _begun(nursery: _Nursery) -> None:
     nursery.asked.clear()
 
 
-async def test_one_that_is_being_started_is_ended_too(tmp_path: Path) -> None:
-    nursery = _Nursery()
-    world = _world(tmp_path, nursery)
+async def _with_one(world: World, nursery: _Nursery) -> asyncio.Task[None]:
+    """The world's life, once its first receiver is there."""
     living = asyncio.create_task(world._live())
     await _begun(nursery)
     nursery.let.set()
     while not nursery.started:  # noqa: ASYNC110 - it comes by itself
         await asyncio.sleep(0)
+    return living
+
+
+async def test_one_that_is_being_started_is_ended_too(tmp_path: Path) -> None:
+    nursery = _Nursery()
+    world = _world(tmp_path, nursery)
+    living = await _with_one(world, nursery)
     nursery.started[0].signal(signal.SIGKILL)
     await _begun(nursery)
     await world._stop()
@@ -76,11 +82,7 @@ async def test_one_that_is_being_started_is_ended_too(tmp_path: Path) -> None:
 async def test_none_is_started_once_it_is_over(tmp_path: Path) -> None:
     nursery = _Nursery()
     world = _world(tmp_path, nursery)
-    living = asyncio.create_task(world._live())
-    await _begun(nursery)
-    nursery.let.set()
-    while not nursery.started:  # noqa: ASYNC110 - it comes by itself
-        await asyncio.sleep(0)
+    living = await _with_one(world, nursery)
     await world._stop()
     async with asyncio.timeout(30):
         await living

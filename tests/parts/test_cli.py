@@ -244,6 +244,7 @@ def test_secrets_are_made_once_and_shown(monitor: Command, tmp_path: Path) -> No
     missing = monitor("secrets", "show", directory)
     assert (missing.code, "secrets init makes them" in missing.err) == (1, True)
     assert monitor("secrets", "init", directory).out.startswith("changed: webhook_token")
+    assert directory.stat().st_mode & 0o005 == 0o005, "Grafana and Alertmanager read as other users"
     first = monitor("secrets", "show", directory)
     names = [line.partition(": ")[0] for line in first.out.splitlines()]
     assert names == ["webhook_token", "board_token", "grafana_admin_password"]

@@ -66,8 +66,8 @@ class PostgresDatabase(Database):
         try:
             servers.migrate(link, str(self.server))
             self._ask_the_time(link)
-        except BaseException:
-            link.close()  # also where the process ends: nobody else knows of it yet
+        except BaseException:  # also what ends the process: nobody else knows of it yet
+            link.close()
             raise
         self._link = link
         return link
